@@ -1,0 +1,119 @@
+"""JSON values of the service to Arrow columns, strictly where money or counts depend on them.
+
+The service has PHP's habits: a flag is `true`, `1` or `"1"`, an absent object `[]` or `""`, a
+number may come as text, a name of a multilingual account as `{"ru": …}`.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import pyarrow as pa
+
+from .errors import BadRow
+from .privacy import without_personal_values
+from .query import parse_timestamp
+from .tables import ARROW_TYPES, Column, Kind
+
+CENT = Decimal("0.01")
+
+
+def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any]) -> pa.Array:
+    """One Arrow array of `column`'s type.
+
+    Args:
+        column: Name, kind and whether null is allowed.
+        values: The raw JSON values.
+        what: What a row is, for messages ("order", "ticket").
+        ids: The rows' identifiers, for messages.
+
+    Raises:
+        BadRow: A value is not of the column's kind, or is missing though required.
+    """
+    try:
+        array = _fast(column.kind, values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        array = pa.array(
+            [
+                _one(column.kind, value, f"{what} {row_id}: `{column.name}`")
+                for value, row_id in zip(values, ids, strict=True)
+            ],
+            ARROW_TYPES[column.kind],
+        )
+    if column.required and array.null_count:
+        row_id = ids[array.is_null().index(True).as_py()]
+        raise BadRow(
+            f"{what} {row_id}: `{column.name}` is missing. Nothing was loaded: amounts and counts"
+            " depend on it. Look at this row in QTickets, or report a changed API."
+        )
+    return array
+
+
+def _fast(kind: Kind, values: Sequence[Any]) -> pa.Array:
+    if kind == "json":
+        return pa.array([json_text(value) for value in values], pa.string())
+    if kind == "timestamp" and any(isinstance(value, str) for value in values):
+        return pa.array(values, pa.string()).cast(ARROW_TYPES["timestamp"])
+    return pa.array(values, ARROW_TYPES[kind])
+
+
+def _one(kind: Kind, value: Any, where: str) -> Any:
+    if value is None:
+        return None
+    if kind == "timestamp":
+        return parse_timestamp(value, where)
+    if kind == "flag":
+        return flag(value)
+    if kind == "text":
+        return plain_text(value)
+    return _number(kind, value, where)
+
+
+def _number(kind: Kind, value: Any, where: str) -> int | Decimal | None:
+    if value in ("", []):
+        return None
+    try:
+        number = Decimal(str(value))
+        exact = number.quantize(Decimal(1) if kind == "integer" else CENT)
+    except InvalidOperation:
+        exact = number = Decimal("NaN")
+    if exact != number:
+        expected = "a whole number" if kind == "integer" else "an amount with at most two decimals"
+        raise BadRow(f"{where} is {value!r}, not {expected}. Nothing was loaded.")
+    return int(exact) if kind == "integer" else exact
+
+
+def flag(value: object) -> bool:
+    """PHP's truth: `"0"`, `""`, `[]`, 0 and null are false."""
+    return value not in (None, False, 0, "", "0", "false", [])
+
+
+def plain_text(value: Any) -> str | None:
+    """A name as text: the Russian one of a multilingual object, else the first there is."""
+    if isinstance(value, dict):
+        return plain_text(value.get("ru") or next(iter(value.values()), None))
+    if isinstance(value, list):
+        return json_text(value)
+    if value is None or isinstance(value, str):
+        return value
+    return json_text(value) if isinstance(value, bool) else str(value)
+
+
+def json_text(value: Any) -> str | None:
+    """Compact JSON text without personal values; null for the empty values of PHP."""
+    if value is None or value == "" or value == [] or value == {}:
+        return None
+    return json.dumps(
+        without_personal_values(value), ensure_ascii=False, separators=(",", ":"), default=_exact
+    )
+
+
+def _exact(value: object) -> object:
+    if isinstance(value, Decimal):
+        # As text: a JSON number of two decimals would be read back as a float.
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} in a JSON answer")

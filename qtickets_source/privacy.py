@@ -1,0 +1,105 @@
+"""What never leaves the process: people, and the links and codes that open somebody's ticket.
+
+Known fields are sorted by name: a field is either a column (see `tables.py`) or listed here.
+A field that nobody has seen before is judged by its name and value; when in doubt it is withheld
+and reported, never loaded.
+"""
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+WITHHELD_ORDER_FIELDS = frozenset(
+    # `uniqid` is the path of `payment_url`: whoever has it opens the order.
+    [
+        "uniqid",
+        "client",
+        "client_id",
+        "payment_card_number",
+        "payment_url",
+        "cancel_url",
+        "basket_user_id",
+        "backend_user_id",
+        "custom",
+        "fields",
+        "integrations",
+        "comment",
+        "site",
+    ]
+)
+WITHHELD_TICKET_FIELDS = frozenset(
+    [
+        "barcode",
+        "client_email",
+        "client_phone",
+        "client_name",
+        "client_surname",
+        "client_middlename",
+        "organization_name",
+        "legal_name",
+        "work_position",
+        "inn",
+        "kpp",
+        "comment",
+        "pdf_url",
+        "passbook_url",
+        "gpass_url",
+        "fields",
+        "custom",
+    ]
+)
+WITHHELD_EVENT_FIELDS = frozenset(
+    # Names of payment recipients are names of people; the texts are free text.
+    ["payments", "description", "place_description", "ticket", "mail_template", "poster"]
+)
+
+_PERSONAL_NAME = re.compile(
+    r"mail|phone|(^|_)(tel|fio|inn|kpp|snils|vk|ip)(_|$)|name|surname|passport|birth|address"
+    r"|contact|person|client|customer|buyer|visitor|card|account|telegram|whatsapp|social"
+    r"|url|link|token|secret|hash|barcode|qr|comment|note|message",
+    re.IGNORECASE,
+)
+_PERSONAL_VALUE = re.compile(
+    r"[^\s@]+@[^\s@]+\.\w+"  # e-mail
+    # Phones: +7 with any code, or 7/8 with a mobile one; advertising ids are 11 digits as well.
+    r"|(?<![\d.])(\+7[\s(-]*\d|[78][\s(-]*9)\d{2}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}(?!\d)"
+    r"|\d{4,6}[*•xX]{4,}\d{2,4}|https?://",  # masked card, link
+)
+
+
+def hashed(salt: bytes, kind: str, value: object) -> str | None:
+    """A keyed hash (BLAKE2b, 128 bits, hex) of an identifier; None for an absent one.
+
+    Args:
+        salt: The secret that keeps hashes from being guessed; 1 to 64 bytes.
+        kind: Keeps equal numbers of different kinds (a client, a barcode) apart.
+    """
+    if value is None or value == "":
+        return None
+    return blake2b(f"{kind}:{value}".encode(), key=salt, digest_size=16).hexdigest()
+
+
+def looks_personal(name: str, value: object) -> bool:
+    """Whether an unknown field must be withheld: by its name, or by what it holds."""
+    if _PERSONAL_NAME.search(name):
+        return True
+    if isinstance(value, dict):
+        return any(looks_personal(str(key), item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(looks_personal("", item) for item in value)
+    return isinstance(value, str) and bool(_PERSONAL_VALUE.search(value))
+
+
+def without_personal_values(value: Any) -> Any:
+    """The same JSON value, with every text that looks like a person or a link taken out.
+
+    For fields that are loaded as JSON text though somebody else fills them: a `utm_term` can be
+    an e-mail address as well as a search phrase.
+    """
+    if isinstance(value, dict):
+        return {key: without_personal_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_personal_values(item) for item in value]
+    if isinstance(value, str) and _PERSONAL_VALUE.search(value):
+        return "[withheld]"
+    return value

@@ -1,0 +1,70 @@
+"""The `where` of a list request: what is asked, and whether a row keeps to it."""
+
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from .errors import BadRow
+
+VENDOR_TZ = timezone(timedelta(hours=3))
+"""Every timestamp of the service carries +03:00; filters are sent the same way."""
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def parse_timestamp(value: object, where: str) -> datetime | None:
+    """A timestamp of the service as an aware datetime in UTC; None for null and "".
+
+    Raises:
+        BadRow: The value is no ISO 8601 timestamp with an offset; `where` says whose.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        parsed = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise BadRow(
+            f"{where} is {value!r}, which is no timestamp like 2025-11-03T18:41:20+03:00."
+            " Nothing was loaded; look at this row in QTickets, or report a changed API."
+        )
+    return parsed.astimezone(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One line of `where`: column, operator, value (a number, text or an aware datetime)."""
+
+    column: str
+    operator: str
+    value: Any
+
+    def as_json(self) -> dict[str, Any]:
+        value = self.value
+        if isinstance(value, datetime):
+            # Seconds are the service's resolution; `>=` on a truncated bound only widens it.
+            value = value.astimezone(VENDOR_TZ).isoformat(timespec="seconds")
+        return {"column": self.column, "operator": self.operator, "value": value}
+
+    def holds(self, row: dict[str, Any]) -> bool:
+        """Whether `row` satisfies the condition. Null satisfies none, as in SQL."""
+        actual = row.get(self.column)
+        expected = self.value
+        if isinstance(expected, datetime):
+            actual = parse_timestamp(actual, f"id {row.get('id')}: `{self.column}`")
+            expected = expected.replace(microsecond=0)
+        return actual is not None and _COMPARE[self.operator](actual, expected)
+
+
+def where(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
+    return [condition.as_json() for condition in conditions]

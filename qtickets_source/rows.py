@@ -1,0 +1,274 @@
+"""Answers of the service as Arrow tables of the raw layer: pure functions, no network, no clock."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from .columns import flag, json_text, plain_text, to_arrow
+from .errors import BadRow
+from .privacy import hashed, looks_personal
+from .tables import (
+    DISCOUNTS,
+    EVENTS,
+    INVENTORY,
+    ORDERS,
+    PROMO_CODES,
+    SHOWS,
+    TICKETS,
+    RawTable,
+)
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Findings:
+    """What the answers held that nobody has seen before; shown at the end of a run.
+
+    Attributes:
+        new_columns: `table.field` of unknown fields, loaded as text columns.
+        withheld: `table.field` of unknown fields that look personal, not loaded.
+        missing: `table.field` of known fields that a whole page lacked.
+    """
+
+    new_columns: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class RowContext:
+    """What turning answers into rows needs to know besides the answers.
+
+    Attributes:
+        salt: Key of the hashes of buyers and barcodes.
+        allowed_fields: `table.field` of unknown fields to load though they look personal.
+        findings: Collects what was new.
+    """
+
+    salt: bytes
+    allowed_fields: frozenset[str] = frozenset()
+    findings: Findings = field(default_factory=Findings)
+
+
+def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
+    """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
+    tickets: list[Row] = []
+    order_ids: list[int] = []
+    fetched_at: list[datetime] = []
+    for order in orders:
+        baskets = order.get("baskets")
+        if not isinstance(baskets, list):
+            raise BadRow(
+                f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
+                " it would count as an order that sold nothing. Report it as a changed API."
+            )
+        tickets.extend(baskets)
+        order_ids.extend([order["id"]] * len(baskets))
+        fetched_at.extend([order["_fetched_at"]] * len(baskets))
+    return (
+        _table(
+            ORDERS,
+            "order",
+            orders,
+            context,
+            buyer_hash=[hashed(context.salt, "client", o.get("client_id")) for o in orders],
+            baskets_count=[len(o["baskets"]) for o in orders],
+        ),
+        _table(
+            TICKETS,
+            "ticket",
+            tickets,
+            context,
+            _fetched_at=fetched_at,
+            order_id=order_ids,
+            barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
+        ),
+    )
+
+
+def event_tables(events: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
+    """Events, stamped with `_fetched_at`, as (`events` rows, `shows` rows)."""
+    cities = [event.get("city") or {} for event in events]
+    shows = [(event, show) for event in events for show in event.get("shows") or []]
+    return (
+        _table(
+            EVENTS,
+            "event",
+            events,
+            context,
+            city_name=[plain_text(city.get("name")) for city in cities],
+            city_timezone=[city.get("timezone") for city in cities],
+        ),
+        _table(
+            SHOWS,
+            "show",
+            [show for _, show in shows],
+            context,
+            _fetched_at=[event["_fetched_at"] for event, _ in shows],
+            event_id=[event["id"] for event, _ in shows],
+        ),
+    )
+
+
+def discount_table(discounts: Sequence[Row], context: RowContext) -> pa.Table:
+    """Discounts, stamped; the events and shows they apply to stay JSON text."""
+    return _table(DISCOUNTS, "discount", discounts, context)
+
+
+def promo_code_table(codes: Sequence[Row], context: RowContext) -> pa.Table:
+    """Promo codes, stamped."""
+    return _table(PROMO_CODES, "promo code", codes, context)
+
+
+def inventory_table(
+    event_id: int,
+    show_id: int,
+    seats: Iterable[Row],
+    *,
+    snapshot_at: datetime,
+    fetched_at: datetime,
+    context: RowContext,
+) -> pa.Table:
+    """Seats of one show summed by price zone.
+
+    A seat is one place or an admission zone with many tickets, so capacity is the sum of
+    `max_quantity`, never the number of seats. Disabled seats are not for sale: they are counted
+    apart, in `disabled_quantity`.
+    """
+    zones: dict[tuple[str, Decimal, str | None], Row] = {}
+    for seat in seats:
+        where = f"show {show_id}, seat {seat.get('id')}"
+        price = _amount(seat, "price", where)
+        zone_id, currency = str(seat.get("zone_id") or ""), seat.get("currency_id")
+        zone = zones.setdefault(
+            (zone_id, price, currency),
+            {
+                "zone_id": zone_id,
+                "price": price,
+                "currency_id": currency,
+                "seats": 0,
+                "max_quantity": 0,
+                "free_quantity": 0,
+                "ordered_quantity": 0,
+                "payed_quantity": 0,
+                "disabled_quantity": 0,
+            },
+        )
+        zone["seats"] += 1
+        if flag(seat.get("disabled")):
+            zone["disabled_quantity"] += _count(seat, "max_quantity", where)
+            continue
+        for name in ("max_quantity", "free_quantity", "ordered_quantity", "payed_quantity"):
+            zone[name] += _count(seat, name, where)
+    # A show without any seats has a capacity of 0, which is known, and so has a row.
+    rows = list(zones.values()) or [{"zone_id": "", "price": Decimal(0), "seats": 0}]
+    for row in rows:
+        for name in ("max_quantity", "free_quantity", "ordered_quantity", "payed_quantity"):
+            row.setdefault(name, 0)
+        row.setdefault("disabled_quantity", 0)
+    return _inventory(event_id, show_id, rows, snapshot_at, fetched_at, context)
+
+
+def unreadable_inventory_table(
+    event_id: int,
+    show_id: int,
+    reason: str,
+    *,
+    snapshot_at: datetime,
+    fetched_at: datetime,
+    context: RowContext,
+) -> pa.Table:
+    """One row that says that a show's seats could not be read: unknown, which is not 0."""
+    rows = [{"zone_id": "", "price": Decimal(0), "unreadable": reason}]
+    return _inventory(event_id, show_id, rows, snapshot_at, fetched_at, context)
+
+
+def _inventory(
+    event_id: int,
+    show_id: int,
+    rows: Sequence[Row],
+    snapshot_at: datetime,
+    fetched_at: datetime,
+    context: RowContext,
+) -> pa.Table:
+    fixed = {
+        "_fetched_at": fetched_at,
+        "event_id": event_id,
+        "show_id": show_id,
+        "snapshot_at": snapshot_at,
+    }
+    derived = {
+        column.name: [fixed.get(column.name, row.get(column.name)) for row in rows]
+        for column in INVENTORY.derived_columns
+    }
+    return _table(INVENTORY, f"show {show_id}", rows, context, **derived)
+
+
+def _count(seat: Mapping[str, Any], name: str, where: str) -> int:
+    value = seat.get(name)
+    try:
+        return int(str(value))
+    except ValueError:
+        raise BadRow(f"{where}: `{name}` is {value!r}, not a number of tickets.") from None
+
+
+def _amount(seat: Mapping[str, Any], name: str, where: str) -> Decimal:
+    value = seat.get(name)
+    try:
+        return Decimal(str(value or 0))
+    except ArithmeticError:
+        raise BadRow(f"{where}: `{name}` is {value!r}, not an amount.") from None
+
+
+def _table(
+    table: RawTable,
+    what: str,
+    rows: Sequence[Row],
+    context: RowContext,
+    **derived: list[Any],
+) -> pa.Table:
+    ids = [row.get("id") for row in rows]
+    columns: dict[str, pa.Array] = {}
+    for column in table.columns:
+        values = derived.get(column.name)
+        if values is None:
+            values = [row.get(column.name) for row in rows]
+        columns[column.name] = to_arrow(column, values, what, ids)
+    arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
+    if table.field_columns and rows:
+        for name, values in _unknown_fields(table, rows, context).items():
+            arrow = arrow.append_column(name, pa.array(values, pa.string()))
+    return arrow
+
+
+def _unknown_fields(
+    table: RawTable, rows: Sequence[Row], context: RowContext
+) -> dict[str, list[str | None]]:
+    """Fields that nobody has seen before, as text: a type that changes later breaks nothing."""
+    present: set[str] = set().union(*rows)
+    findings = context.findings
+    for name in {c.name for c in table.field_columns if c.required} - present:
+        findings.missing.add(f"{table.name}.{name}")
+    columns = {}
+    for name in sorted(present - table.known_fields):
+        values = [row.get(name) for row in rows]
+        label = f"{table.name}.{name}"
+        if label not in context.allowed_fields and any(looks_personal(name, v) for v in values):
+            findings.withheld.add(label)
+            continue
+        findings.new_columns.add(label)
+        columns[_column_name(name)] = [
+            json_text(value) if isinstance(value, (dict, list)) else plain_text(value)
+            for value in values
+        ]
+    return columns
+
+
+def _column_name(field_name: str) -> str:
+    return re.sub(r"\W+", "_", field_name).strip("_").lower() or "unnamed"

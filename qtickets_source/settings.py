@@ -1,0 +1,32 @@
+"""Where the service is, what its lists are called, and the defaults of the source."""
+
+BASE_URL = "https://qtickets.ru/api/rest/v1"
+
+ORDERS_PATH = "orders"
+EVENTS_PATH = "events"
+DISCOUNTS_PATH = "discounts"
+PROMO_CODES_PATH = "promo-codes"
+SEATS_PATH = "shows/{show_id}/seats"
+
+# The least that capacity, what is left, and prices need; the answer of a hall is large.
+SEAT_FIELDS = (
+    "id",
+    "zone_id",
+    "price",
+    "currency_id",
+    "max_quantity",
+    "free_quantity",
+    "ordered_quantity",
+    "payed_quantity",
+    "disabled",
+)
+
+INITIAL_DAYS = 30
+OVERLAP_HOURS = 2.0
+CONNECTIONS = 4
+TIMEOUT_SECONDS = 60.0
+RETRY_SECONDS = 120.0
+
+# Rows of one Arrow table. dlt handles a table at a cost that hardly depends on its size, so
+# single pages of 50 orders would be slow, and whole histories would not fit in memory.
+ROWS_PER_BATCH = 2000
