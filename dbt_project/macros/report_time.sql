@@ -1,0 +1,22 @@
+{#- The one place where a timestamp (UTC) becomes a date or a local time. -#}
+
+{% macro report_tz() -%}
+    {{ var('report_tz', env_var('REPORT_TZ', 'Europe/Moscow')) }}
+{%- endmacro %}
+
+{% macro report_timestamp(timestamp) -%}
+    toDateTime({{ timestamp }}, '{{ report_tz() }}')
+{%- endmacro %}
+
+{% macro report_date(timestamp) -%}
+    toDate(toTimeZone({{ timestamp }}, '{{ report_tz() }}'))
+{%- endmacro %}
+
+{#- The present moment; `report_now` moves it, to see the marts as of another day. -#}
+{% macro report_now() -%}
+    {%- set moved_to = var('report_now', env_var('REPORT_NOW', '')) -%}
+    {%- if moved_to -%} toDateTime('{{ moved_to }}', 'UTC')
+    {%- else -%} now('UTC') {%- endif -%}
+{%- endmacro %}
+
+{% macro report_today() -%} {{ report_date(report_now()) }} {%- endmacro %}

@@ -1,0 +1,45 @@
+with
+
+recent_sales as (
+
+    select
+        event_id,
+        currency,
+        sumIf(tickets_sold, sales_date = {{ report_today() }}) as tickets_sold_today,
+        sumIf(revenue, sales_date = {{ report_today() }}) as revenue_today,
+        sum(tickets_sold) as tickets_sold_14d,
+        sum(revenue) as revenue_14d
+    from {{ ref('fact_qtickets_sales_daily') }}
+    where sales_date between {{ report_today() }} - 13 and {{ report_today() }}
+    group by event_id, currency
+
+),
+
+-- The inventory's time, before the join: an event without a row there has no time, not 1970.
+inventory as (
+
+    select event_id, tuple(snapshot_ts) as snapshot_ts
+    from {{ ref('fact_qtickets_inventory_latest') }}
+
+)
+
+select
+    events.event_id as event_id,
+    events.event_name as event_name,
+    events.city as city,
+    recent_sales.tickets_sold_today as tickets_sold_today,
+    toDecimal64(recent_sales.revenue_today, 2) as revenue_today,
+    recent_sales.tickets_sold_14d as tickets_sold_14d,
+    toDecimal64(recent_sales.revenue_14d, 2) as revenue_14d,
+    events.tickets_total as tickets_total,
+    events.tickets_left as tickets_left,
+    inventory.snapshot_ts.1 as inventory_updated_at,
+    events.start_date as start_date,
+    events.end_date as end_date,
+    if(recent_sales.currency = '', events.currency, recent_sales.currency) as currency
+
+from {{ ref('dim_events') }} as events
+left join recent_sales on events.event_id = recent_sales.event_id
+left join inventory on events.event_id = inventory.event_id
+where not events.is_deleted
+settings join_use_nulls = 0

@@ -1,0 +1,22 @@
+{{ config(order_by='(event_id, sales_date, order_id, ticket_id)') }}
+
+select
+    tickets.order_id as order_id,
+    tickets.ticket_id as ticket_id,
+    tickets.event_id as event_id,
+    tickets.show_id as show_id,
+    if(events.city = '', 'unknown', events.city) as city,
+    tickets.currency as currency,
+    {{ report_timestamp('tickets.payed_at') }} as sale_ts,
+    {{ report_date('tickets.payed_at') }} as sales_date,
+    tickets.ticket_state as ticket_state,
+    tickets.quantity as quantity,
+    tickets.amount as amount,
+    tickets.discount_amount as discount_amount,
+    tickets.service_fee_amount as service_fee_amount,
+    tickets.refund_deduction_amount as refund_deduction_amount,
+    tickets.refunded_at as refunded_at,
+    {{ version_of('tickets.changed_at') }} as _ver
+
+from {{ ref('stg_qtickets_api_tickets_raw') }} as tickets
+left join {{ ref('stg_qtickets_api_events_raw') }} as events on tickets.event_id = events.event_id

@@ -1,0 +1,52 @@
+with
+
+paid_orders as (
+
+    select
+        *,
+        -- Everything that is stored of the order: personal data never reaches the raw layer.
+        formatRowNoNewline('JSONEachRow', *) as payload_json
+    from {{ source('qtickets_raw', 'orders') }} final
+    where payed
+
+),
+
+sold_by_order as (
+
+    select
+        order_id,
+        sumIf(quantity, ticket_state = 'sold') as tickets_sold,
+        sumIf(amount, ticket_state = 'sold') as revenue,
+        max(changed_at) as changed_at
+    from {{ ref('stg_qtickets_api_tickets_raw') }}
+    group by order_id
+
+),
+
+events as (
+
+    select * from {{ ref('stg_qtickets_api_events_raw') }}
+
+)
+
+select
+    toString(paid_orders.id) as order_id,
+    toString(paid_orders.event_id) as event_id,
+    if(events.city = '', 'unknown', events.city) as city,
+    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_source') as utm_source,
+    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_medium') as utm_medium,
+    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_campaign') as utm_campaign,
+    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_content') as utm_content,
+    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_term') as utm_term,
+    {{ report_timestamp('assumeNotNull(paid_orders.payed_at)') }} as sale_ts,
+    toUInt64(sold_by_order.tickets_sold) as tickets_sold,
+    toDecimal64(sold_by_order.revenue, 2) as revenue,
+    paid_orders.currency_id as currency,
+    paid_orders.payload_json as payload_json,
+    {{ version_of('greatest(coalesce(paid_orders.updated_at, paid_orders.created_at), sold_by_order.changed_at)') }} as _ver,
+    toString(paid_orders.id) as _dedup_key
+
+from paid_orders
+left join sold_by_order on toString(paid_orders.id) = sold_by_order.order_id
+left join events on toString(paid_orders.event_id) = events.event_id
+settings join_use_nulls = 0

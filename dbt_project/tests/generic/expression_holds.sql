@@ -1,0 +1,6 @@
+{#- Rows for which an expression is not true. -#}
+{% test expression_holds(model, expression) %}
+
+select * from {{ model }} where not ({{ expression }})
+
+{% endtest %}

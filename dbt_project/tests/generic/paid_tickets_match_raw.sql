@@ -1,0 +1,28 @@
+{#- Staging keeps every ruble: the same tickets counted straight from raw, another way. -#}
+{% test paid_tickets_match_raw(model) %}
+
+with
+
+from_model as (
+
+    select count() as tickets, sum(amount) as amount from {{ model }}
+
+),
+
+from_raw as (
+
+    select count() as tickets, sum(price * quantity) as amount
+    from {{ source('qtickets_raw', 'tickets') }} final
+    where (order_id, _fetched_at) in (
+        select id, max(_fetched_at)
+        from {{ source('qtickets_raw', 'orders') }}
+        group by id
+        having argMax(payed, _fetched_at)
+    )
+
+)
+
+select * from from_model cross join from_raw
+where from_model.tickets != from_raw.tickets or from_model.amount != from_raw.amount
+
+{% endtest %}

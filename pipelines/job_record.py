@@ -1,0 +1,115 @@
+"""The job log: `meta_job_runs`, one row a run, good or bad; `meta_job_starts`, one row a start.
+
+Both are plain append-only tables. A start without a run is a run that was killed: the next one
+records it as an error.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID, uuid4
+
+from clickhouse_connect.driver.client import Client
+
+from .settings import Settings
+from .warehouse import Warehouse
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_starts (
+        job LowCardinality(String),
+        run_id UUID,
+        started_at DateTime64(3, 'UTC'),
+        mode LowCardinality(String) COMMENT 'live or demo: whose sales the databases hold'
+    ) ENGINE = MergeTree ORDER BY (job, started_at)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_runs (
+        job LowCardinality(String),
+        run_id UUID,
+        started_at DateTime64(3, 'UTC'),
+        finished_at DateTime64(3, 'UTC'),
+        status LowCardinality(String) COMMENT 'ok or error',
+        rows_processed UInt64 COMMENT 'rows fetched into raw tables',
+        message String,
+        metrics String COMMENT 'JSON: rows, requests, retries, seconds by step'
+    ) ENGINE = MergeTree ORDER BY (job, started_at)
+    """,
+)
+_RUN_COLUMNS = (
+    "job",
+    "run_id",
+    "started_at",
+    "finished_at",
+    "status",
+    "rows_processed",
+    "message",
+    "metrics",
+)
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A run that has begun; `finish` writes how it ended."""
+
+    settings: Settings
+    warehouse: Warehouse
+    run_id: UUID
+    started_at: datetime
+
+    def finish(
+        self, status: str, *, rows_processed: int, message: str, metrics: dict[str, Any]
+    ) -> None:
+        row = (
+            self.settings.job_name,
+            self.run_id,
+            self.started_at,
+            datetime.now(timezone.utc),
+            status,
+            rows_processed,
+            message,
+            json.dumps(metrics, ensure_ascii=False),
+        )
+        with self.warehouse.connect(self.warehouse.transformer) as client:
+            _insert_run(client, self.warehouse.marts_db, row)
+
+
+def make_job_tables(warehouse: Warehouse) -> None:
+    """Makes both tables where they are missing."""
+    with warehouse.connect(warehouse.transformer) as client:
+        for statement in _TABLES:
+            client.command(statement.format(db=warehouse.marts_db))
+
+
+def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:
+    """Records that a run begins, and that earlier ones, without an end, were killed.
+
+    Only one run is under way at a time, so a start without an end cannot be still running.
+    """
+    make_job_tables(warehouse)
+    record = JobRecord(settings, warehouse, uuid4(), datetime.now(timezone.utc))
+    db = warehouse.marts_db
+    with warehouse.connect(warehouse.transformer) as client:
+        killed = client.query(
+            f"SELECT run_id, started_at FROM `{db}`.meta_job_starts"  # noqa: S608
+            " WHERE job = {job:String}"
+            f" AND run_id NOT IN (SELECT run_id FROM `{db}`.meta_job_runs)",
+            parameters={"job": settings.job_name},
+            query_tz="UTC",
+        ).result_rows
+        for run_id, started_at in killed:
+            message = "The run was killed before its end; this run repeats its work."
+            row = (settings.job_name, run_id, started_at, record.started_at, "error", 0, message)
+            _insert_run(client, db, (*row, "{}"))
+        client.insert(
+            "meta_job_starts",
+            [(settings.job_name, record.run_id, record.started_at, settings.mode)],
+            column_names=["job", "run_id", "started_at", "mode"],
+            database=db,
+        )
+    return record
+
+
+def _insert_run(client: Client, database: str, row: tuple[Any, ...]) -> None:
+    client.insert("meta_job_runs", [row], column_names=_RUN_COLUMNS, database=database)

@@ -1,0 +1,88 @@
+"""From the raw tables to the marts: `dbt build` in this process."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import MartsError
+from .settings import DBT_PROJECT, Settings, environment
+from .warehouse import Warehouse
+
+
+@dataclass
+class MartsReport:
+    """What `dbt build` did. `warnings` are tests that found something but don't stop the marts."""
+
+    models: int = 0
+    tests: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsReport:
+    """Builds and tests every model.
+
+    Raises:
+        MartsError: Naming each model and test that failed. Models after a failed one, or after a
+            failed test, are left as they were.
+    """
+    # Imported here: it takes about three seconds, which a run that fails earlier need not wait for.
+    from dbt.cli.main import dbtRunner
+
+    with environment(dbt_environment(settings, warehouse)):
+        result = dbtRunner().invoke(
+            [
+                "--quiet",
+                "--no-use-colors",
+                "--no-version-check",
+                "build",
+                "--project-dir",
+                str(DBT_PROJECT),
+                "--profiles-dir",
+                str(DBT_PROJECT),
+                *flags,
+            ]
+        )
+    log = settings.qtickets_home / "dbt" / "logs" / "dbt.log"
+    if result.exception is not None:
+        text = " ".join(str(result.exception).split())
+        raise MartsError(f"dbt build did not start: {text[:400]}. Its log: {log}")
+    return _report(result.result, str(log))
+
+
+def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
+    """The variables that `profiles.yml` and `dbt_project.yml` read."""
+    return {
+        "CLICKHOUSE_HOST": warehouse.host,
+        "CLICKHOUSE_PORT": str(warehouse.port),
+        "CLICKHOUSE_USER": warehouse.transformer.user,
+        "CLICKHOUSE_PASSWORD": warehouse.transformer.password,
+        "CLICKHOUSE_TRANSFORM_USER": warehouse.transformer.user,
+        "CLICKHOUSE_TRANSFORM_PASSWORD": warehouse.transformer.password,
+        "CLICKHOUSE_SECURE": str(warehouse.secure).lower(),
+        "CLICKHOUSE_VERIFY_SSL": str(warehouse.verify).lower(),
+        "CLICKHOUSE_DB": warehouse.marts_db,
+        "REPORT_TZ": settings.report_tz,
+        "REPORT_NOW": settings.report_now,
+        "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
+        "DBT_LOG_PATH": str(settings.qtickets_home / "dbt" / "logs"),
+    }
+
+
+def _report(execution: Any, log: str) -> MartsReport:
+    report = MartsReport()
+    failures = []
+    for result in execution.results:
+        kind, name, status = result.node.resource_type, result.node.name, str(result.status)
+        if kind == "model" and status == "success":
+            report.models += 1
+        elif status == "pass":
+            report.tests += 1
+        elif status == "warn":
+            report.tests += 1
+            report.warnings.append(f"{name}: {result.message}")
+        elif status in ("error", "fail"):
+            message = " ".join((result.message or "").split())
+            failures.append(f"{kind} {name}: {message[:200]}")
+    if failures:
+        more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
+        raise MartsError(f"dbt build failed: {'; '.join(failures[:3])}{more}. Its log: {log}")
+    return report

@@ -1,0 +1,52 @@
+"""What a person sees while a load works: one line a table that fills, on a terminal only."""
+
+from typing import Any
+
+from dlt.common.runtime.collector_base import Collector
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+class TerminalProgress(Collector):
+    """dlt's progress on a rich display; silent when the output is not a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.step: str = ""
+        self._console = console
+        self._display: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+
+    def update(
+        self,
+        name: str,
+        inc: int = 1,
+        total: int | None = None,
+        inc_total: int | None = None,
+        message: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        if self._display is None or name.startswith("_dlt") or name[:1].isupper():
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._display.add_task(name, total=None)
+        self._display.advance(self._tasks[name], inc)
+
+    def _start(self, step: str) -> None:
+        # Only fetching takes long enough to watch; the other steps are over before one looks.
+        if not self._console.is_terminal or not step.startswith("Extract"):
+            return
+        self._display = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<12}"),
+            TextColumn("{task.completed:>9,.0f} rows"),
+            TextColumn("{task.speed}", style="dim"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._display.start()
+
+    def _stop(self) -> None:
+        if self._display is not None:
+            self._display.stop()
+        self._display, self._tasks = None, {}

@@ -1,0 +1,88 @@
+"""The command that schedulers run: QTickets → ClickHouse → marts. See `--help`."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Started as a script, Python looks for modules in this folder; they are in the one above.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import typer
+from rich.console import Console
+
+from pipelines.errors import RunError
+from pipelines.settings import read_settings
+
+EXAMPLES = """
+Examples:
+
+  python pipelines/qtickets.py                    one scheduled run (a demo without a token)
+
+  python pipelines/qtickets.py --dry-run          fetch and count, write nothing
+
+  python pipelines/qtickets.py --bootstrap        make every table and view, and list them
+
+Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or their tests,
+75 another run is under way, 1 a bug.
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(help="Load ticket sales from QTickets into ClickHouse, and build the marts.\n" + EXAMPLES)
+def main(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Fetch and count; write nothing anywhere.")
+    ] = False,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="Make every table and view, and list them.")
+    ] = False,
+    drop_demo: Annotated[
+        bool, typer.Option("--drop-demo", help="Drop the databases if a demo filled them.")
+    ] = False,
+    skip_marts: Annotated[
+        bool, typer.Option("--skip-marts", help="Load raw tables only; leave the marts as they are.")
+    ] = False,
+    env_file: Annotated[
+        Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="One log line a request, and tracebacks.")
+    ] = False,
+) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+        logging.getLogger("qtickets_source").setLevel(logging.DEBUG)
+    try:
+        settings = read_settings(env_file)
+        if sum((dry_run or settings.dry_run, bootstrap, drop_demo)) > 1:
+            raise typer.BadParameter("--dry-run, --bootstrap and --drop-demo exclude each other")
+        # Imported late, so that --help and configuration errors answer at once.
+        from pipelines import run, summary
+
+        summary.announce(settings, console)
+        if dry_run or settings.dry_run:
+            summary.summarise_dry_run(run.dry_run(settings), console)
+        elif bootstrap:
+            for database, name, engine in run.bootstrap(settings, console):
+                console.print(f"{database}.{name}  [dim]{engine}[/]")
+        elif drop_demo:
+            run.drop_demo(settings)
+            console.print("The demo databases are gone.")
+        else:
+            report = run.run(settings, console, skip_marts=skip_marts)
+            summary.summarise(report, settings, console)
+    except RunError as error:
+        if verbose:
+            logging.getLogger(__name__).exception("the run failed")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
+        raise typer.Exit(int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        print("Interrupted; the next run continues.", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,224 @@
+"""One run, from the service to the marts, with its record; and the lesser things a user may ask."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from .errors import BusyError, ConfigurationError, RunError
+from .job_record import JobRecord, make_job_tables, start_job
+from .load import LoadReport, count_only, load, make_tables
+from .marts import MartsReport, build_marts
+from .progress import TerminalProgress
+from .service import open_service
+from .settings import Settings
+from .warehouse import Warehouse, open_warehouse
+
+
+@dataclass
+class RunReport:
+    """What a run did, for the summary and the job log. `seconds` is by step, in order."""
+
+    load: LoadReport = field(default_factory=LoadReport)
+    marts: MartsReport = field(default_factory=MartsReport)
+    changes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - started
+
+    @property
+    def rows(self) -> int:
+        return sum(self.load.rows.values())
+
+    def metrics(self, settings: Settings) -> dict[str, Any]:
+        """The JSON of `meta_job_runs.metrics`."""
+        rows, counts = self.load.rows, self.load.counts
+        return {
+            "mode": settings.mode,
+            "org": settings.org_name,
+            "events": rows.get("events", 0),
+            "orders": rows.get("orders", 0),
+            "sales_rows": rows.get("tickets", 0),
+            "inventory_rows": rows.get("inventory", 0),
+            "sales_daily_rows": self.changes.get("fact_qtickets_sales_daily", (0, 0))[1],
+            "rows": rows,
+            "requests": counts.requests,
+            "retries": counts.retries,
+            "new_columns": sorted(self.load.findings.new_columns),
+            "withheld_fields": sorted(self.load.findings.withheld),
+            "missing_fields": sorted(self.load.findings.missing),
+            "models": self.marts.models,
+            "tests": self.marts.tests,
+            "test_warnings": self.marts.warnings,
+            "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
+        }
+
+
+@contextmanager
+def only_run(settings: Settings) -> Iterator[None]:
+    """Holds the lock that keeps two runs apart; the kernel frees it when a run dies.
+
+    Raises:
+        BusyError: Another run holds it.
+    """
+    settings.qtickets_home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.qtickets_home / "run.lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise BusyError(
+            f"Another run is under way (it holds {settings.qtickets_home / 'run.lock'}). Nothing"
+            " was done; it loads the same data, so there is nothing to repeat."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"QTICKETS_HOME {settings.qtickets_home} cannot be written: {error.strerror}."
+        ) from error
+
+
+def run(settings: Settings, console: Console, *, skip_marts: bool = False) -> RunReport:
+    """Loads, builds the marts, records the run.
+
+    Raises:
+        RunError: With one line for the operator; where ClickHouse can be reached, the job log
+            has it too.
+    """
+    report = RunReport()
+    with only_run(settings):
+        with report.timed("start"):
+            opened = open_warehouse(settings)
+            warehouse = opened.__enter__()
+        try:
+            with report.timed("start"):
+                warehouse.prepare(settings.mode)
+                record = start_job(settings, warehouse)
+            with _recorded(record, report):
+                _load_and_build(settings, warehouse, report, console, skip_marts=skip_marts)
+        finally:
+            opened.__exit__(None, None, None)
+    return report
+
+
+def _load_and_build(
+    settings: Settings,
+    warehouse: Warehouse,
+    report: RunReport,
+    console: Console,
+    *,
+    skip_marts: bool,
+) -> None:
+    with open_service(settings) as service, report.timed("load"):
+        report.load = load(settings, service, warehouse, TerminalProgress(console))
+    if skip_marts:
+        return
+    before = table_rows(warehouse)
+    with report.timed("marts"), console.status("Building and testing the marts (dbt build)"):
+        report.marts = build_marts(settings, warehouse)
+    after = table_rows(warehouse)
+    report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
+
+
+@contextmanager
+def _recorded(record: JobRecord, report: RunReport) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        message = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: a bug"
+        _finish(record, report, "error", message)
+        raise
+    with report.timed("record"):
+        _finish(record, report, "ok", "")
+
+
+def _finish(record: JobRecord, report: RunReport, status: str, message: str) -> None:
+    try:
+        record.finish(
+            status,
+            rows_processed=report.rows,
+            message=message,
+            metrics=report.metrics(record.settings),
+        )
+    except RunError:
+        # ClickHouse may be what failed; the error under way says so, and tells more.
+        if status == "ok":
+            raise
+
+
+def dry_run(settings: Settings) -> RunReport:
+    """Fetches and counts what a run would load, and writes nothing anywhere."""
+    report = RunReport()
+    embedded_is_new = not (settings.qtickets_home / "clickhouse").exists()
+    with open_service(settings) as service, report.timed("fetch"):
+        if not settings.clickhouse_host and embedded_is_new:
+            # Nothing was ever loaded: starting a server to learn that would write its files.
+            report.load = count_only(settings, service, None)
+        else:
+            with open_warehouse(settings) as warehouse:
+                report.load = count_only(settings, service, warehouse)
+    return report
+
+
+def bootstrap(settings: Settings, console: Console) -> list[tuple[str, str, str]]:
+    """Makes every table and view, empty where there is no data.
+
+    Returns:
+        (database, name, engine) of each object that is now there.
+    """
+    with only_run(settings), open_warehouse(settings) as warehouse:
+        warehouse.prepare(settings.mode)
+        make_job_tables(warehouse)
+        make_tables(settings, warehouse)
+        with console.status("Making the marts (dbt build)"):
+            build_marts(settings, warehouse)
+        return contract_objects(warehouse)
+
+
+def drop_demo(settings: Settings) -> None:
+    """Drops both databases if a demo filled them.
+
+    Raises:
+        ConfigurationError: They hold live data, which this never touches.
+    """
+    with only_run(settings), open_warehouse(settings) as warehouse:
+        warehouse.prepare("demo")
+        warehouse.drop()
+
+
+def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
+    """(database, name, engine) of the project's tables and views, dlt's own left out."""
+    found: list[tuple[str, str, str]] = []
+    for login, database in (
+        (warehouse.loader, warehouse.raw_db),
+        (warehouse.transformer, warehouse.marts_db),
+    ):
+        with warehouse.connect(login) as client:
+            rows = client.query(
+                "SELECT database, name, engine FROM system.tables"
+                " WHERE database = {db:String} AND NOT startsWith(name, '_dlt')"
+                " AND name != 'dlt_sentinel_table' ORDER BY name",
+                parameters={"db": database},
+            ).result_rows
+            found.extend((str(row[0]), str(row[1]), str(row[2])) for row in rows)
+    return found
+
+
+def table_rows(warehouse: Warehouse) -> dict[str, int]:
+    """Rows of each table of the marts."""
+    with warehouse.connect(warehouse.transformer) as client:
+        rows = client.query(
+            "SELECT name, total_rows FROM system.tables"
+            " WHERE database = {db:String} AND total_rows IS NOT NULL",
+            parameters={"db": warehouse.marts_db},
+        ).result_rows
+    return {str(name): int(total) for name, total in rows}

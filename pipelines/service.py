@@ -1,0 +1,30 @@
+"""Whom a run reads from: the live service, or the sandbox when there is no token."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .settings import Settings
+
+DEMO_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the made-up world of the sandbox
+
+
+@dataclass(frozen=True)
+class Service:
+    """Address and token of a QTickets API."""
+
+    base_url: str
+    token: str = field(repr=False)
+
+
+@contextmanager
+def open_service(settings: Settings) -> Iterator[Service]:
+    """The service to read from, for as long as the run takes."""
+    if settings.is_demo:
+        from sandbox import demo_world, serve
+
+        with serve(demo_world(), token=DEMO_TOKEN) as server:
+            yield Service(server.url, DEMO_TOKEN)
+    else:
+        assert settings.qtickets_token is not None
+        yield Service(settings.qtickets_base_url, settings.qtickets_token.get_secret_value())

@@ -1,0 +1,191 @@
+"""The configuration: read from the environment and `.env` here, and nowhere else."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic import model_validator as pydantic_model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from qtickets_source.settings import BASE_URL
+
+from .errors import ConfigurationError
+
+PROJECT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT / "dbt_project"
+
+_PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
+
+
+def _time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("a time zone such as Europe/Moscow")
+    return name
+
+
+def _database(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w{0,60}", name):
+        raise ValueError("a database name of letters, digits and _")
+    return name
+
+
+def _base_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+        raise ValueError("an address such as https://qtickets.ru/api/rest/v1")
+    if url.startswith("http://") and not re.match(r"http://(127\.|localhost|\[::1\])", url):
+        raise ValueError("an https:// address: http would send the token in the open")
+    return url.rstrip("/")
+
+
+def _hours_or_all(value: str) -> str:
+    if value != "all" and not re.fullmatch(r"\d+(\.\d+)?", value):
+        raise ValueError("a number of hours, or: all")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What is in force. Each field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    qtickets_token: SecretStr | None = None
+    qtickets_base_url: Annotated[str, AfterValidator(_base_url)] = BASE_URL
+    org_name: str = ""
+    job_name: str = "qtickets_api"
+    qtickets_since_hours: Annotated[float, Field(ge=0)] = 2.0
+    qtickets_initial_backfill_hours: Annotated[str, AfterValidator(_hours_or_all)] | None = None
+    qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
+    qtickets_timeout_seconds: Positive = 60.0
+    qtickets_retry_seconds: Positive = 120.0
+    qtickets_skip_inventory: bool = False
+    qtickets_skip_discounts: bool = False
+    qtickets_skip_promo_codes: bool = False
+    qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
+    qtickets_pii_salt: SecretStr | None = None
+    qtickets_home: Path = PROJECT / ".qtickets"
+    clickhouse_host: str | None = None
+    clickhouse_port: Port = 8123
+    clickhouse_native_port: Port = 9000
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_transform_user: str | None = None
+    clickhouse_transform_password: SecretStr | None = None
+    clickhouse_secure: bool = False
+    clickhouse_verify_ssl: bool = True
+    clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
+    report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
+    report_now: str = Field("", validation_alias=AliasChoices("report_now"))
+    dry_run: bool = False
+
+    @pydantic_model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fields = values.get("qtickets_allow_fields")
+        if isinstance(fields, str):
+            values["qtickets_allow_fields"] = tuple(re.split(r"[\s,]+", fields.strip()))
+        return values
+
+    @pydantic_model_validator(mode="after")
+    def _salt_on_a_server(self) -> "Settings":
+        if self.clickhouse_host and not self.is_demo and not self.qtickets_pii_salt:
+            raise ValueError(
+                "QTICKETS_PII_SALT: required with CLICKHOUSE_HOST: a long random text, the same for"
+                " ever, else the same buyer becomes another hash"
+            )
+        return self
+
+    @property
+    def is_demo(self) -> bool:
+        """Without a real token the live service is never called."""
+        token = self.qtickets_token.get_secret_value() if self.qtickets_token else ""
+        return _PLACEHOLDER.fullmatch(token) is not None
+
+    @property
+    def mode(self) -> Literal["demo", "live"]:
+        return "demo" if self.is_demo else "live"
+
+    @property
+    def raw_db(self) -> str:
+        return f"{self.clickhouse_db}_raw"
+
+    def initial_since(self, now: datetime) -> datetime:
+        """Where the first run begins: a midnight in the reporting time zone.
+
+        A period that began at noon would show its first day with half of the sales.
+        """
+        # The demo's made-up sales cost nothing to load, and a year of them looks better.
+        hours = self.qtickets_initial_backfill_hours or ("all" if self.is_demo else "720")
+        if hours == "all":
+            return datetime(1970, 1, 1, tzinfo=timezone.utc)
+        zone = ZoneInfo(self.report_tz)
+        first_day = (now - timedelta(hours=float(hours))).astimezone(zone).date()
+        return datetime.combine(first_day, time(), zone).astimezone(timezone.utc)
+
+    def pii_salt(self, *, keep: bool) -> str:
+        """The salt of buyer hashes: given, kept beside the data, or made and kept (mode 600).
+
+        Args:
+            keep: False for runs that write nothing: a salt that is not there yet is made for
+                this run only.
+        """
+        if self.qtickets_pii_salt:
+            return self.qtickets_pii_salt.get_secret_value()
+        path = self.qtickets_home / "pii_salt"
+        if path.exists():
+            return path.read_text().strip()
+        salt = secrets.token_hex(32)
+        if keep:
+            self.qtickets_home.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(salt + "\n")
+        return salt
+
+
+def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
+    """The settings of this process: environment first, then `.env` (or `env_file`).
+
+    Raises:
+        ConfigurationError: Naming every variable that is wrong, and what is expected.
+    """
+    if env_file and not env_file.is_file():
+        raise ConfigurationError(f"--env-file {env_file}: there is no such file.")
+    try:
+        settings = Settings(_env_file=env_file or ".env", **overrides)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
+        raise ConfigurationError("Configuration: " + "; ".join(problems) + ".") from None
+    return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    name = str(location[0]).upper() if location else ""
+    return f"{name}: expected {text[0].lower()}{text[1:]}" if name else text
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Sets environment variables for what reads its own configuration there (dlt, dbt)."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

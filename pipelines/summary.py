@@ -1,0 +1,88 @@
+"""What a run prints: first whose data this is, last what happened and where to look."""
+
+from rich.console import Console
+from rich.table import Table
+
+from .run import RunReport
+from .settings import Settings
+
+DEMO = (
+    "DEMO: made-up sales from the built-in sandbox, since QTICKETS_TOKEN is not set."
+    " The live service is not called."
+)
+
+
+def announce(settings: Settings, console: Console) -> None:
+    """The first line: whose data, from where, to where."""
+    where = settings.clickhouse_host or f"embedded ClickHouse in {settings.qtickets_home}"
+    if settings.is_demo:
+        console.print(f"[bold yellow]{DEMO}[/]")
+    else:
+        organiser = f" of {settings.org_name}" if settings.org_name else ""
+        console.print(f"QTickets{organiser} at {settings.qtickets_base_url}")
+    console.print(f"[dim]Into {where}, databases {settings.raw_db} and {settings.clickhouse_db}[/]")
+
+
+def summarise(report: RunReport, settings: Settings, console: Console) -> None:
+    """Rows by table, what changed in the marts, how long each step took, where to look next."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("raw table")
+    table.add_column("rows fetched", justify="right")
+    for name, rows in report.load.rows.items():
+        table.add_row(name, f"{rows:,}")
+    console.print(table)
+    _marts(report, console)
+    _findings(report, console)
+    seconds = "  ".join(f"{step} {value:.1f} s" for step, value in report.seconds.items())
+    counts = report.load.counts
+    retries = f", {counts.retries} of them repeated" if counts.retries else ""
+    console.print(f"[dim]{seconds}  ({counts.requests} requests{retries})[/]")
+    if not settings.clickhouse_host:
+        console.print("Look around: [bold]python -m local_clickhouse[/] opens it to SQL and BI.")
+    console.print(
+        f"[green]Done.[/] The dashboard is the view {settings.clickhouse_db}"
+        ".v_qtickets_sales_dashboard."
+    )
+    if settings.is_demo:
+        console.print(
+            "[bold yellow]These were demo numbers.[/] For yours: python pipelines/qtickets.py"
+            " --drop-demo, then set QTICKETS_TOKEN."
+        )
+
+
+def _marts(report: RunReport, console: Console) -> None:
+    if not report.marts.models:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("mart")
+    table.add_column("rows", justify="right")
+    table.add_column("before", justify="right", style="dim")
+    for name, (before, after) in sorted(report.changes.items()):
+        if name.startswith(("dim_", "fact_")):
+            table.add_row(name, f"{after:,}", f"{before:,}")
+    console.print(table)
+    console.print(f"{report.marts.models} models built, {report.marts.tests} tests passed.")
+    for warning in report.marts.warnings:
+        console.print(f"[yellow]Test warning: {warning}[/]")
+
+
+def _findings(report: RunReport, console: Console) -> None:
+    findings = report.load.findings
+    if findings.new_columns:
+        console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
+    if findings.withheld:
+        console.print(
+            f"[yellow]New fields withheld, they look personal:[/] {', '.join(sorted(findings.withheld))}"
+            " (QTICKETS_ALLOW_FIELDS lets them in)"
+        )
+
+
+def summarise_dry_run(report: RunReport, console: Console) -> None:
+    """Counts of what a run would load."""
+    rows = report.load.rows
+    console.print(
+        f"Would load {rows.get('events', 0):,} new or changed events with {rows.get('shows', 0):,}"
+        f" shows, {rows.get('orders', 0):,} orders with {rows.get('tickets', 0):,} tickets,"
+        f" {rows.get('inventory', 0):,} inventory rows ({report.load.counts.requests} requests)."
+    )
+    console.print("Dry run: no ClickHouse writes.")

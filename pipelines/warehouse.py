@@ -1,0 +1,184 @@
+"""The ClickHouse of a run: the company's, or the embedded one when no host is named.
+
+What comes out is an address with two logins. Nothing after this file knows or asks whether the
+server is a local one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+
+from local_clickhouse import LocalClickHouseError, running_server
+
+from .errors import ClickHouseError, ConfigurationError
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Login:
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A ClickHouse server and the two databases of the project on it."""
+
+    host: str
+    port: int
+    native_port: int
+    secure: bool
+    verify: bool
+    loader: Login
+    transformer: Login
+    raw_db: str
+    marts_db: str
+
+    @contextmanager
+    def connect(self, login: Login) -> Iterator[Client]:
+        """An HTTP connection.
+
+        Raises:
+            ClickHouseError: The server cannot be reached, or refused the login or a statement.
+        """
+        with self.explained(login):
+            client = clickhouse_connect.get_client(
+                host=self.host,
+                port=self.port,
+                username=login.user,
+                password=login.password,
+                secure=self.secure,
+                verify=self.verify,
+                connect_timeout=10,
+                autogenerate_session_id=False,
+            )
+        try:
+            with self.explained(login):
+                yield client
+        finally:
+            client.close()
+
+    @contextmanager
+    def explained(self, login: Login) -> Iterator[None]:
+        """Turns a driver's error into one line that says what to do."""
+        try:
+            yield
+        except DriverError as error:
+            raise ClickHouseError(self.explain(str(error), login)) from error
+
+    def explain(self, text: str, login: Login) -> str:
+        where = f"ClickHouse at {self.host}:{self.port}"
+        if "AUTHENTICATION_FAILED" in text or "Code: 516" in text:
+            return (
+                f"{where} refused the login of user {login.user}. Check CLICKHOUSE_USER and"
+                " CLICKHOUSE_PASSWORD."
+            )
+        if "ACCESS_DENIED" in text or "Code: 497" in text:
+            needed = text.partition("grant ")[2].partition(". (")[0] or "more grants"
+            return (
+                f"{where}: user {login.user} lacks {needed.strip()}. Grant it, or use a user that"
+                " has it."
+            )
+        if "Max retries" in text or "Connection" in text or "Errno" in text:
+            return (
+                f"{where} cannot be reached. Is the server up, and are CLICKHOUSE_HOST and"
+                " CLICKHOUSE_PORT (HTTP) right?"
+            )
+        return f"{where}: {' '.join(text.split())[:300]}"
+
+    def prepare(self, mode: str) -> None:
+        """Makes both databases where they are missing, and keeps made-up and real sales apart.
+
+        Raises:
+            ClickHouseError, ConfigurationError
+        """
+        for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
+            with self.connect(login) as client:
+                if not _exists(client, "DATABASE", database):
+                    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+        filled_by = self._filled_by()
+        if filled_by and filled_by != mode:
+            raise ConfigurationError(
+                f"Databases {self.marts_db} and {self.raw_db} hold {filled_by} data, and this run"
+                f" would add {mode} data (QTICKETS_TOKEN is {'not ' if mode == 'demo' else ''}"
+                "set). "
+                + (
+                    "Remove the demo first: python pipelines/qtickets.py --drop-demo"
+                    if filled_by == "demo"
+                    else "Set QTICKETS_TOKEN, or another CLICKHOUSE_DB for the demo."
+                )
+            )
+
+    def _filled_by(self) -> str | None:
+        with self.connect(self.transformer) as client:
+            if not _exists(client, "TABLE", f"{self.marts_db}.meta_job_starts"):
+                return None
+            rows = client.query(
+                f"SELECT mode FROM `{self.marts_db}`.meta_job_starts"  # noqa: S608
+                " ORDER BY started_at DESC LIMIT 1"
+            ).result_rows
+            return str(rows[0][0]) if rows else None
+
+    def drop(self) -> None:
+        """Drops both databases with everything in them."""
+        for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
+            with self.connect(login) as client:
+                client.command(f"DROP DATABASE IF EXISTS `{database}` SYNC")
+
+
+def _exists(client: Client, what: str, name: str) -> bool:
+    return bool(client.command(f"EXISTS {what} {name}"))
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
+    """The server of the run; an embedded one is started, or found running, and left as found.
+
+    Raises:
+        ClickHouseError: The embedded server does not start.
+    """
+    common: dict[str, Any] = {"raw_db": settings.raw_db, "marts_db": settings.clickhouse_db}
+    if settings.clickhouse_host:
+        loader = Login(settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
+        transformer = loader
+        if settings.clickhouse_transform_user:
+            password = settings.clickhouse_transform_password
+            transformer = Login(
+                settings.clickhouse_transform_user, password.get_secret_value() if password else ""
+            )
+        yield Warehouse(
+            host=settings.clickhouse_host,
+            port=settings.clickhouse_port,
+            native_port=settings.clickhouse_native_port,
+            secure=settings.clickhouse_secure,
+            verify=settings.clickhouse_verify_ssl,
+            loader=loader,
+            transformer=transformer,
+            **common,
+        )
+        return
+    try:
+        context = running_server(settings.qtickets_home, database=settings.clickhouse_db)
+        server = context.__enter__()
+    except LocalClickHouseError as error:
+        raise ClickHouseError(str(error)) from error
+    try:
+        yield Warehouse(
+            host=server.host,
+            port=server.http_port,
+            native_port=server.native_port,
+            secure=False,
+            verify=True,
+            loader=Login(server.logins["loader"].user, server.logins["loader"].password),
+            transformer=Login(
+                server.logins["transformer"].user, server.logins["transformer"].password
+            ),
+            **common,
+        )
+    finally:
+        context.__exit__(None, None, None)
