@@ -11,7 +11,7 @@ from typing import Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.runtime.collector_base import Collector
+from dlt.common.runtime.collector import NULL_COLLECTOR, Collector
 from dlt.extract import DltSource
 
 from qtickets_source import (
@@ -158,7 +158,7 @@ def _pipeline(
             pipelines_dir=str(folder),
             destination=dlt.destinations.clickhouse(credentials=credentials),
             dataset_name="",
-            progress=progress or dlt.progress.NULL_COLLECTOR,
+            progress=progress or NULL_COLLECTOR,
         )
         try:
             yield pipeline
@@ -218,14 +218,16 @@ def _newest_fetch(warehouse: Warehouse) -> datetime | None:
 
 
 def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
-    info = pipeline.last_trace.last_normalize_info
+    trace = pipeline.last_trace
+    info = trace.last_normalize_info if trace else None
     counts: dict[str, int] = info.row_counts if info else {}
     return {table: counts.get(table, 0) for table in RAW_TABLES}
 
 
 def _extracted_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
     counts = dict.fromkeys(RAW_TABLES, 0)
-    info = pipeline.last_trace.last_extract_info
+    trace = pipeline.last_trace
+    info = trace.last_extract_info if trace else None
     for metrics in info.metrics.values() if info else ():
         for step in metrics:
             for table, table_metrics in step["table_metrics"].items():

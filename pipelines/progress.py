@@ -20,10 +20,10 @@ class TerminalProgress(Collector):
         self,
         name: str,
         inc: int = 1,
-        total: int | None = None,
-        inc_total: int | None = None,
-        message: str | None = None,
-        label: str | None = None,
+        total: int | None = None,  # noqa: ARG002 - dlt's signature
+        inc_total: int | None = None,  # noqa: ARG002
+        message: str | None = None,  # noqa: ARG002
+        label: str | None = None,  # noqa: ARG002
     ) -> None:
         if self._display is None or name.startswith("_dlt") or name[:1].isupper():
             return

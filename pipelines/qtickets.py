@@ -30,7 +30,9 @@ Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command(help="Load ticket sales from QTickets into ClickHouse, and build the marts.\n" + EXAMPLES)
+@app.command(
+    help="Load ticket sales from QTickets into ClickHouse, and build the marts.\n" + EXAMPLES
+)
 def main(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Fetch and count; write nothing anywhere.")
@@ -42,7 +44,8 @@ def main(
         bool, typer.Option("--drop-demo", help="Drop the databases if a demo filled them.")
     ] = False,
     skip_marts: Annotated[
-        bool, typer.Option("--skip-marts", help="Load raw tables only; leave the marts as they are.")
+        bool,
+        typer.Option("--skip-marts", help="Load raw tables only; leave the marts as they are."),
     ] = False,
     env_file: Annotated[
         Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")

@@ -72,8 +72,8 @@ def _findings(report: RunReport, console: Console) -> None:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
     if findings.withheld:
         console.print(
-            f"[yellow]New fields withheld, they look personal:[/] {', '.join(sorted(findings.withheld))}"
-            " (QTICKETS_ALLOW_FIELDS lets them in)"
+            "[yellow]New fields withheld, since they look personal:[/]"
+            f" {', '.join(sorted(findings.withheld))} (QTICKETS_ALLOW_FIELDS lets them in)"
         )
 
 

@@ -6,7 +6,7 @@
     pipeline = dlt.pipeline("qtickets", destination="clickhouse", dataset_name="zakaz_raw")
     pipeline.run(qtickets_source())
 
-Token and salt come from dlt's configuration (`sources.qtickets.token`, `sources.qtickets.pii_salt`).
+Token and salt come from dlt's configuration: `sources.qtickets.token`, `sources.qtickets.pii_salt`.
 """
 
 import logging

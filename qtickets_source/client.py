@@ -57,7 +57,7 @@ class QTicketsClient:
         response = self._rest.get(path, json=body, hooks={"response": [self._check]})
         return response.json()["data"]
 
-    def _check(self, response: Response, *args: Any, **kwargs: Any) -> None:
+    def _check(self, response: Response, *_: Any, **__: Any) -> None:
         payload = checked_payload(response)
         self.clock = service_time(response)
         # dlt's client asks for the JSON several times a page; it is parsed once, and with

@@ -103,7 +103,7 @@ def plain_text(value: Any) -> str | None:
 
 def json_text(value: Any) -> str | None:
     """Compact JSON text without personal values; null for the empty values of PHP."""
-    if value is None or value == "" or value == [] or value == {}:
+    if value is None or value in ("", [], {}):
         return None
     return json.dumps(
         without_personal_values(value), ensure_ascii=False, separators=(",", ":"), default=_exact

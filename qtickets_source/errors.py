@@ -1,4 +1,4 @@
-"""What can go wrong while reading the service, each as one sentence: what, where, what to do next."""
+"""What can go wrong while reading the service: each says what, where, and what to do next."""
 
 
 class QTicketsError(Exception):

@@ -71,7 +71,7 @@ class BodyPagePaginator(BasePaginator):
         self._has_next_page = self._received < total
 
     def update_request(self, request: Request) -> None:
-        request.json = {**(request.json or {}), "page": self._page}
+        request.json = {"page": self._page}
 
 
 class KeysetPaginator(BasePaginator):
@@ -134,8 +134,4 @@ class KeysetPaginator(BasePaginator):
             self._closed_by = None
 
     def update_request(self, request: Request) -> None:
-        request.json = {
-            **(request.json or {}),
-            "where": where(self._asked()),
-            "orderBy": {"id": "asc"},
-        }
+        request.json = {"where": where(self._asked()), "orderBy": {"id": "asc"}}

@@ -1,0 +1,36 @@
+# `make run` and `make test` do all set-up; a second call installs nothing.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help run test lint clickhouse clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
+	@$(BIN)/python pipelines/qtickets.py $(ARGS)
+
+test: $(INSTALLED)  ## the whole test suite, on a real ClickHouse and a real HTTP service
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox
+
+clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
+	@$(BIN)/python -m local_clickhouse
+
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+	  { echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Making the virtual environment failed. On Debian or Ubuntu: sudo apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	@echo "Installing the pinned packages into $(VENV) (once, about a minute)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+clean:  ## remove the virtual environment; data in .qtickets stay
+	rm -rf $(VENV)
