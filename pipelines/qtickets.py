@@ -45,7 +45,7 @@ def main(
     ] = False,
     skip_marts: Annotated[
         bool,
-        typer.Option("--skip-marts", help="Load raw tables only; leave the marts as they are."),
+        typer.Option("--skip-marts", help="Load raw tables only."),
     ] = False,
     env_file: Annotated[
         Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")

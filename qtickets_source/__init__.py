@@ -132,9 +132,8 @@ def qtickets_source(
     state = dlt.current.source_state()
     known = [s for s in (state.get("fetched_until"), fetched_after) if s is not None]
     stamps = Stamps(after=max(known, default=None))
-    now = datetime.now(timezone.utc)
-    since = initial_since or now - timedelta(days=INITIAL_DAYS)
-    overlap_seconds = overlap_hours * 3600
+    since = initial_since or datetime.now(timezone.utc) - timedelta(days=INITIAL_DAYS)
+    overlap = timedelta(hours=overlap_hours)
 
     def stamped(pages: Iterator[list[Row]]) -> Iterator[list[Row]]:
         """Pages whose rows know when they were asked for."""
@@ -153,7 +152,7 @@ def qtickets_source(
         payed_at: Any = dlt.sources.incremental(
             "payed_at",
             initial_value=since,
-            lag=overlap_seconds,
+            lag=overlap.total_seconds(),
             # Without a key dlt does not drop a row that changed at the cursor's own second.
             primary_key=(),
         ),
@@ -165,22 +164,20 @@ def qtickets_source(
         yield from _batches(stamped(pages), cursor="payed_at")
 
     @dlt.resource(name="changed_pages", selected=False)
-    def changed_pages(
-        updated_at: Any = dlt.sources.incremental(
-            "updated_at",
-            initial_value=now - timedelta(seconds=overlap_seconds),
-            lag=overlap_seconds,
-            primary_key=(),
-        ),
-    ) -> Iterator[list[Row]]:
-        """Orders by time of change."""
-        changed_since = [Condition("updated_at", ">=", updated_at.start_value)]
-        pages = client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
+    def changed_pages() -> Iterator[list[Row]]:
+        """Orders changed since the last sweep."""
+        # Before any sweep there is nothing to catch up with: the walk by payment, which runs
+        # now, reads every order as it is.
+        began_at = client.now()
+        swept_until = state.get("swept_until", began_at) - overlap
+        changed_since = [Condition("updated_at", ">=", swept_until)]
         loaded_since = state.get("orders_since", since)
+        pages = client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
         for batch in _batches(stamped(pages), cursor="updated_at"):
             # A single late change from before the loaded period would look like that day's
             # whole sales.
             yield [order for order in batch if _paid_since(order, loaded_since)]
+        state["swept_until"] = began_at
 
     def order_rows(page: list[Row]) -> Iterator[Any]:
         order_table, ticket_table = order_tables(page, context)
@@ -216,7 +213,7 @@ def qtickets_source(
     def inventory(page: list[Row]) -> Iterator[Callable[[], Any]]:
         """A snapshot of the seats of every show that can still change, several at a time."""
         for event in page:
-            for show in _open_shows(event, client.clock or now):
+            for show in _open_shows(event, client.now()):
                 yield read_seats(event, show)
 
     @dlt.defer

@@ -14,6 +14,7 @@ from requests import Response
 from .errors import AccessRefused, NotFound, UnexpectedAnswer
 from .pagination import BodyPagePaginator, KeysetPaginator, service_time
 from .query import Condition
+from .settings import ORDERS_PATH
 from .transport import ReadOnlySession
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ class QTicketsClient:
 
     def __init__(self, base_url: str, token: str, session: ReadOnlySession) -> None:
         self.clock: datetime | None = None
-        """The service's time at its last answer (UTC)."""
+        """The service's time at its last answer (UTC); the machine's own may be wrong."""
         self._rest = RESTClient(
             base_url,
             headers={"Accept": "application/json"},
@@ -47,6 +48,13 @@ class QTicketsClient:
     ) -> Iterator[list[Row]]:
         """Pages of a list by ascending id; safe while rows come, go and change meanwhile."""
         return self._pages(path, KeysetPaginator(path, conditions, closed_by))
+
+    def now(self) -> datetime:
+        """The service's time (UTC): of its last answer, or asked for."""
+        if self.clock is None:
+            next(self.walk(ORDERS_PATH, [Condition("id", "=", 0)]), None)
+        assert self.clock is not None
+        return self.clock
 
     def pages(self, path: str) -> Iterator[list[Row]]:
         """Pages of a whole list by page number."""

@@ -39,36 +39,37 @@ def service_time(response: Response) -> datetime:
 class BodyPagePaginator(BasePaginator):
     """Pages by number: `{"page": 1}`, `{"page": 2}`, … until `paging.total` records have come.
 
-    For short lists that hardly change. The page's own number is checked, so a service that keeps
-    answering the same page is noticed on its second answer.
+    For short lists that hardly change. The page's number and its rows are checked, so a service
+    that keeps answering the same page is noticed on its second answer.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
         self._page = 1
-        self._received = 0
+        self._seen: set[Any] = set()
 
     def init_request(self, request: Request) -> None:
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = data or []
+        ids = {row["id"] for row in data or ()}
         _, total = _paging(response, self._path)
         current = response.json()["paging"].get("currentPage")
-        if current != self._page:
+        if current != self._page or ids & self._seen:
             raise FilterIgnored(
-                f"GET {self._path}: asked for page {self._page}, received page {current}. The"
-                " service ignored the JSON body of the request; nothing was loaded."
+                f"GET {self._path}: asked for page {self._page}, received page {current} with rows"
+                " of an earlier page. The service ignores `page` in the request's JSON body, or"
+                " the list changed meanwhile; nothing was loaded, the next run tries again."
             )
-        self._received += len(rows)
-        if not rows and self._received < total:
+        self._seen |= ids
+        if not ids and len(self._seen) < total:
             raise UnexpectedAnswer(
-                f"GET {self._path}: page {self._page} is empty, though {self._received} of {total}"
-                " records have come. Nothing was loaded; the next run tries again."
+                f"GET {self._path}: page {self._page} is empty, though {len(self._seen)} of"
+                f" {total} records have come. Nothing was loaded; the next run tries again."
             )
         self._page += 1
-        self._has_next_page = self._received < total
+        self._has_next_page = len(self._seen) < total
 
     def update_request(self, request: Request) -> None:
         request.json = {"page": self._page}

@@ -1,0 +1,132 @@
+"""What tests share: one real ClickHouse for the session, emptied before each test."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from rich.console import Console
+
+from local_clickhouse import LocalServer, running_server
+from pipelines.run import RunReport, run
+from pipelines.settings import Settings
+
+REAL_PAGES = Path(__file__).resolve().parents[2] / "shared" / "qtickets" / "real"
+
+DATABASE = "zakaz"
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's token, server or .env."""
+    for name in list(os.environ):
+        if name.startswith(("QTICKETS_", "CLICKHOUSE_", "DBT_", "REPORT_")) or name == "DRY_RUN":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """QTICKETS_HOME of the session's embedded ClickHouse."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[LocalServer]:
+    """One embedded ClickHouse for all tests."""
+    with running_server(home, database=DATABASE) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_server(server: LocalServer) -> LocalServer:
+    """The server without any database of the project."""
+    for login, database in (("loader", f"{DATABASE}_raw"), ("transformer", DATABASE)):
+        query(server, login, f"DROP DATABASE IF EXISTS {database} SYNC")
+    return server
+
+
+def query(server: LocalServer, login: str, sql: str) -> list[dict[str, Any]]:
+    """Rows of a query as dicts; statements without rows give none."""
+    who = server.logins[login]
+    client = clickhouse_connect.get_client(
+        host=server.host, port=server.http_port, username=who.user, password=who.password
+    )
+    try:
+        if not sql.startswith(("SELECT", "WITH", "SHOW")):
+            client.command(sql)
+            return []
+        result = client.query(sql)
+    finally:
+        client.close()
+    return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+class Marts:
+    """Reads the databases of a test."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query on the marts."""
+        return query(self._server, "transformer", sql)
+
+    def raw(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query on the raw tables."""
+        return query(self._server, "loader", sql)
+
+    def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every mart, but for the columns that say when the seats were read."""
+        observed = {"snapshot_ts", "inventory_updated_at"}
+        found = {}
+        for table in (
+            "fact_qtickets_sales_daily",
+            "fact_qtickets_inventory_latest",
+            "dim_events",
+            "mv_qtickets_sales_latest",
+            "v_qtickets_sales_dashboard",
+        ):
+            rows = self.rows(f"SELECT * FROM {DATABASE}.{table} ORDER BY ALL")
+            skipped = observed | ({"_ver"} if table == "fact_qtickets_inventory_latest" else set())
+            found[table] = [
+                tuple(value for name, value in row.items() if name not in skipped) for row in rows
+            ]
+        return found
+
+
+@pytest.fixture
+def marts(empty_server: LocalServer) -> Marts:
+    """The marts, not yet there."""
+    return Marts(empty_server)
+
+
+@pytest.fixture
+def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Settings]:
+    """Settings of a live run against a service, on the session's embedded ClickHouse."""
+
+    def make(base_url: str, **more: Any) -> Settings:
+        given: dict[str, Any] = {
+            "qtickets_token": "sandbox-token",
+            "qtickets_base_url": base_url,
+            "qtickets_home": home,
+            "clickhouse_db": DATABASE,
+            "qtickets_initial_backfill_hours": "all",
+            "qtickets_retry_seconds": 2,
+            **more,
+        }
+        return Settings(**given)
+
+    return make
+
+
+@pytest.fixture
+def run_once() -> Callable[[Settings], RunReport]:
+    """One run in this process, as the command does it."""
+
+    def once(settings: Settings) -> RunReport:
+        return run(settings, Console(quiet=True))
+
+    return once
