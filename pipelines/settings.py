@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
-from pydantic import model_validator as pydantic_model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from qtickets_source.settings import BASE_URL
@@ -22,6 +28,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT / "dbt_project"
 
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
+
+
+def _is_demo(token: SecretStr | None) -> bool:
+    return _PLACEHOLDER.fullmatch(token.get_secret_value() if token else "") is not None
 
 
 def _time_zone(name: str) -> str:
@@ -74,9 +84,9 @@ class Settings(BaseSettings):
     qtickets_skip_discounts: bool = False
     qtickets_skip_promo_codes: bool = False
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
-    qtickets_pii_salt: SecretStr | None = None
     qtickets_home: Path = PROJECT / ".qtickets"
     clickhouse_host: str | None = None
+    qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
     clickhouse_port: Port = 8123
     clickhouse_native_port: Port = 9000
     clickhouse_user: str = "default"
@@ -87,31 +97,29 @@ class Settings(BaseSettings):
     clickhouse_verify_ssl: bool = True
     clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
     report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
-    report_now: str = Field("", validation_alias=AliasChoices("report_now"))
+    report_now: str = ""
     dry_run: bool = False
 
-    @pydantic_model_validator(mode="before")
+    @field_validator("qtickets_allow_fields", mode="before")
     @classmethod
-    def _split_lists(cls, values: dict[str, Any]) -> dict[str, Any]:
-        fields = values.get("qtickets_allow_fields")
-        if isinstance(fields, str):
-            values["qtickets_allow_fields"] = tuple(re.split(r"[\s,]+", fields.strip()))
-        return values
+    def _words(cls, value: Any) -> Any:
+        return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
 
-    @pydantic_model_validator(mode="after")
-    def _salt_on_a_server(self) -> "Settings":
-        if self.clickhouse_host and not self.is_demo and not self.qtickets_pii_salt:
+    @field_validator("qtickets_pii_salt")
+    @classmethod
+    def _salt_on_a_server(cls, salt: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        is_live = not _is_demo(info.data.get("qtickets_token"))
+        if is_live and info.data.get("clickhouse_host") and not salt:
             raise ValueError(
-                "QTICKETS_PII_SALT: required with CLICKHOUSE_HOST: a long random text, the same for"
-                " ever, else the same buyer becomes another hash"
+                "a long random text with CLICKHOUSE_HOST, the same for ever: with another one the"
+                " same buyer becomes another hash"
             )
-        return self
+        return salt
 
     @property
     def is_demo(self) -> bool:
         """Without a real token the live service is never called."""
-        token = self.qtickets_token.get_secret_value() if self.qtickets_token else ""
-        return _PLACEHOLDER.fullmatch(token) is not None
+        return _is_demo(self.qtickets_token)
 
     @property
     def mode(self) -> Literal["demo", "live"]:
@@ -171,7 +179,8 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
+    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    text = text.removesuffix(", unable to parse string as a number")
     name = str(location[0]).upper() if location else ""
     return f"{name}: expected {text[0].lower()}{text[1:]}" if name else text
 

@@ -15,7 +15,7 @@ from .errors import AccessRefused, NotFound, UnexpectedAnswer
 from .pagination import BodyPagePaginator, KeysetPaginator, service_time
 from .query import Condition
 from .settings import ORDERS_PATH
-from .transport import ReadOnlySession
+from .transport import TRANSIENT_STATUSES, ReadOnlySession
 
 Row = dict[str, Any]
 
@@ -66,6 +66,9 @@ class QTicketsClient:
         return response.json()["data"]
 
     def _check(self, response: Response, *_: Any, **__: Any) -> None:
+        # requests calls this inside `send`, before the session has seen what it would retry.
+        if response.status_code in TRANSIENT_STATUSES:
+            return
         payload = checked_payload(response)
         self.clock = service_time(response)
         # dlt's client asks for the JSON several times a page; it is parsed once, and with

@@ -23,7 +23,7 @@ def _paging(response: Response, path: str) -> tuple[int, int]:
         return int(paging["perPage"]), int(paging["total"])
     except (TypeError, KeyError, ValueError):
         raise UnexpectedAnswer(
-            f"GET {path} answered without a usable `paging` object: the number of rows cannot be"
+            f"GET /{path} answered without a usable `paging` object: the number of rows cannot be"
             " checked, so nothing was loaded. Report it as a changed API."
         ) from None
 
@@ -58,14 +58,14 @@ class BodyPagePaginator(BasePaginator):
         current = response.json()["paging"].get("currentPage")
         if current != self._page or ids & self._seen:
             raise FilterIgnored(
-                f"GET {self._path}: asked for page {self._page}, received page {current} with rows"
+                f"GET /{self._path}: asked for page {self._page}, received page {current} with rows"
                 " of an earlier page. The service ignores `page` in the request's JSON body, or"
                 " the list changed meanwhile; nothing was loaded, the next run tries again."
             )
         self._seen |= ids
         if not ids and len(self._seen) < total:
             raise UnexpectedAnswer(
-                f"GET {self._path}: page {self._page} is empty, though {len(self._seen)} of"
+                f"GET /{self._path}: page {self._page} is empty, though {len(self._seen)} of"
                 f" {total} records have come. Nothing was loaded; the next run tries again."
             )
         self._page += 1
@@ -113,19 +113,19 @@ class KeysetPaginator(BasePaginator):
             for condition in asked:
                 if not condition.holds(row):
                     raise FilterIgnored(
-                        f"GET {self._path}: asked for {condition.column} {condition.operator}"
+                        f"GET /{self._path}: asked for {condition.column} {condition.operator}"
                         f" {condition.as_json()['value']}, received id {row.get('id')}, which"
                         " breaks that. The service ignored the filter; nothing was loaded."
                     )
             if row["id"] <= self._last_id:
                 raise UnexpectedAnswer(
-                    f"GET {self._path}: id {row['id']} came after id {self._last_id}, though ids"
+                    f"GET /{self._path}: id {row['id']} came after id {self._last_id}, though ids"
                     " were asked for in ascending order. Nothing was loaded."
                 )
             self._last_id = row["id"]
         if len(rows) != min(per_page, total):
             raise UnexpectedAnswer(
-                f"GET {self._path}: {len(rows)} rows on a page of {per_page}, though the service"
+                f"GET /{self._path}: {len(rows)} rows on a page of {per_page}, though the service"
                 f" counts {total} from here on. Nothing was loaded; the next run tries again."
             )
         self._has_next_page = len(rows) < total

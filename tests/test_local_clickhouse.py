@@ -527,3 +527,17 @@ def test_chdb_core_still_has_the_private_entry_point_this_package_stands_on(tmp_
         f"local_clickhouse stands: pin the version before. It said: {done.stderr}"
     )
     assert int(port.read_text()) > 0
+
+
+def test_the_next_start_listens_on_the_same_ports_unless_they_are_taken(home: Path) -> None:
+    with running_server(home) as first:
+        pass
+    with running_server(home) as second:
+        assert (second.http_port, second.native_port) == (first.http_port, first.native_port)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", first.http_port))
+        taken.listen()
+        with running_server(home) as third:
+            assert third.http_port != first.http_port
+            assert third.native_port == first.native_port

@@ -1,0 +1,32 @@
+"""The folder that holds one local ClickHouse: what lies where in it."""
+
+from pathlib import Path
+
+
+class ServerFolder:
+    """`<home>/clickhouse`, existing or not; `local_clickhouse.server` explains the locks."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home.absolute() / "clickhouse"
+        self.data = self.path / "data"
+        self.functions = self.data / "user_defined"
+        self.config = self.path / "config.xml"
+        self.users = self.path / "users.xml"
+        self.credentials = self.path / "credentials.json"
+        self.databases = self.path / "databases.txt"
+        self.log = self.path / "server.log"
+        # Native and HTTP port, written by the server once it listens.
+        self.address = self.path / "address.tsv"
+        self.users_lock = self.path / "in-use.lock"
+        self.setup_lock = self.path / "setup.lock"
+        self.server_lock = self.path / "server.lock"
+
+    def create(self) -> None:
+        """Make the folder and its home if missing, closed to other users from the first moment.
+
+        Raises:
+            OSError: a file stands in the way, or the place is not writable.
+        """
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.path, self.data, self.functions):
+            folder.mkdir(mode=0o700, exist_ok=True)
