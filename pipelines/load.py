@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,10 +19,14 @@ from qtickets_source import (
     QTicketsError,
     RequestCounts,
     empty_tables_source,
+    orders_extent,
+    qtickets_backfill_source,
     qtickets_source,
 )
+from qtickets_source.windows import Window, months
 
 from .errors import ClickHouseError, RunError, ServiceError
+from .progress import TerminalProgress
 from .service import Service
 from .settings import Settings, environment
 from .warehouse import Warehouse
@@ -32,6 +36,9 @@ PIPELINE_NAME = "qtickets"
 RAW_TABLES = ("orders", "tickets", "events", "shows", "inventory", "discounts", "promo_codes")
 
 # dlt warns that `dedup_sort` is ignored with append; on ClickHouse it names the version column.
+# Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
+ORDERS_AT_ONCE = 20_000
+
 _DLT_SETTINGS = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
 
 
@@ -45,26 +52,92 @@ class LoadReport:
 
 
 def load(
-    settings: Settings, service: Service, warehouse: Warehouse, progress: Collector
+    settings: Settings, service: Service, warehouse: Warehouse, progress: TerminalProgress
 ) -> LoadReport:
     """Fetches what is new and changed, and appends it to the raw tables.
 
+    The first run loads its period by windows before; a run after an interrupted backfill
+    finishes that.
+
     Raises:
-        ServiceError: The service refused, lied or did not answer: nothing was loaded.
+        ServiceError: The service refused, lied or did not answer: nothing of it was loaded.
         ClickHouseError: The raw tables could not be written; what was written already is
             harmless, since the next run reads the same rows again and the newest version counts.
     """
     report = LoadReport()
     with _pipeline(warehouse, _working_folder(settings), progress) as pipeline:
-        newest = _newest_fetch(warehouse)
-        if newest is None:
-            pipeline.run(empty_tables_source())
-        pipeline.run(
-            _source(settings, service, report, keep_salt=True, newest=newest),
-            loader_file_format="parquet",
+        _open_tables(pipeline, warehouse)
+        if unfinished := _state(pipeline).get("backfill"):
+            _backfill(settings, service, pipeline, report, progress, unfinished)
+        if "cursor_from" not in _state(pipeline):
+            since = settings.initial_since(datetime.now(timezone.utc))
+            first = {"since": since, "until": None, "is_first": True}
+            _backfill(settings, service, pipeline, report, progress, first)
+        cursor_from = _state(pipeline)["cursor_from"]
+        overlap = timedelta(hours=settings.qtickets_since_hours)
+        source = qtickets_source(
+            initial_since=cursor_from - overlap,
+            overlap_hours=settings.qtickets_since_hours,
+            reread_days=settings.qtickets_reread_days,
+            **_access(settings, service, report),
+            **_row_arguments(settings, report, warehouse),
         )
-        report.rows = _row_counts(pipeline)
+        _skip(source, settings)
+        _run(pipeline, source, report)
     return report
+
+
+def backfill(
+    settings: Settings,
+    service: Service,
+    warehouse: Warehouse,
+    progress: TerminalProgress,
+    period: Window,
+) -> LoadReport:
+    """Loads, or loads again, orders paid in a period of the past, month by month.
+
+    Raises:
+        ServiceError, ClickHouseError: As `load`. Months that were completed stay loaded; the same
+            call, or the next run, continues after them.
+    """
+    report = LoadReport()
+    since, until = period
+    with _pipeline(warehouse, _working_folder(settings), progress) as pipeline:
+        _open_tables(pipeline, warehouse)
+        job = _state(pipeline).get("backfill")
+        if not job or (job["since"], job["until"]) != (since, until):
+            job = {"since": since, "until": until, "is_first": False}
+        _backfill(settings, service, pipeline, report, progress, job)
+    return report
+
+
+def _backfill(
+    settings: Settings,
+    service: Service,
+    pipeline: dlt.Pipeline,
+    report: LoadReport,
+    progress: TerminalProgress,
+    job: dict[str, Any],
+) -> None:
+    """Loads the windows of a period that are not done, oldest first, each committed on its own.
+
+    `job` is kept in the state while windows are left: the period as it was asked for, and
+    `done_until`.
+    """
+    access = _access(settings, service, report)
+    period = (job.get("done_until", job["since"]), job.get("ends", job["until"]))
+    since, until, orders = orders_extent(period, **access)
+    progress.expect("orders", orders)
+    small = orders <= ORDERS_AT_ONCE
+    for start, end in [(since, until)] if small else months(since, until):
+        rest = {**job, "ends": until, "done_until": end} if end < until else None
+        remember: dict[str, Any] = {"backfill": rest}
+        if rest is None and job["is_first"]:
+            remember["cursor_from"] = until
+        source = qtickets_backfill_source(
+            start, end, remember, **access, **_row_arguments(settings, report, None)
+        )
+        _run(pipeline, source, report)
 
 
 def count_only(settings: Settings, service: Service, warehouse: Warehouse | None) -> LoadReport:
@@ -80,10 +153,16 @@ def count_only(settings: Settings, service: Service, warehouse: Warehouse | None
     ):
         if warehouse:
             pipeline.sync_destination()
-        pipeline.extract(
-            _source(settings, service, report, keep_salt=False, newest=None),
-            loader_file_format="parquet",
+        since = _state(pipeline).get("cursor_from")
+        source = qtickets_source(
+            initial_since=since or settings.initial_since(datetime.now(timezone.utc)),
+            overlap_hours=settings.qtickets_since_hours,
+            reread_days=settings.qtickets_reread_days,
+            **_access(settings, service, report),
+            **_row_arguments(settings, report, None, keep_salt=False),
         )
+        _skip(source, settings)
+        pipeline.extract(source, loader_file_format="parquet")
         report.rows = _extracted_counts(pipeline)
     return report
 
@@ -94,36 +173,57 @@ def make_tables(settings: Settings, warehouse: Warehouse) -> None:
         pipeline.run(empty_tables_source())
 
 
-def _source(
-    settings: Settings,
-    service: Service,
-    report: LoadReport,
-    *,
-    keep_salt: bool,
-    newest: datetime | None,
-) -> DltSource:
-    source = qtickets_source(
-        token=service.token,
-        pii_salt=settings.pii_salt(keep=keep_salt),
-        base_url=service.base_url,
-        initial_since=settings.initial_since(datetime.now(timezone.utc)),
-        overlap_hours=settings.qtickets_since_hours,
-        connections=settings.qtickets_connections,
-        timeout_seconds=settings.qtickets_timeout_seconds,
-        retry_seconds=settings.qtickets_retry_seconds,
-        allowed_fields=settings.qtickets_allow_fields,
-        fetched_after=newest,
-        counts=report.counts,
-        findings=report.findings,
-    )
-    skipped = {
-        "inventory": settings.qtickets_skip_inventory,
-        "discounts": settings.qtickets_skip_discounts,
-        "promo_codes": settings.qtickets_skip_promo_codes,
+def _access(settings: Settings, service: Service, report: LoadReport) -> dict[str, Any]:
+    """How the service is asked."""
+    return {
+        "base_url": service.base_url,
+        "token": service.token,
+        "connections": settings.qtickets_connections,
+        "timeout_seconds": settings.qtickets_timeout_seconds,
+        "retry_seconds": settings.qtickets_retry_seconds,
+        "transports": settings.qtickets_transports,
+        "counts": report.counts,
     }
-    for name, skip in skipped.items():
-        source.resources[name].selected = not skip
-    return source
+
+
+def _row_arguments(
+    settings: Settings, report: LoadReport, warehouse: Warehouse | None, *, keep_salt: bool = True
+) -> dict[str, Any]:
+    """How answers become rows."""
+    return {
+        "pii_salt": settings.pii_salt(keep=keep_salt),
+        "allowed_fields": settings.qtickets_allow_fields,
+        "findings": report.findings,
+        "fetched_after": _newest_fetch(warehouse) if warehouse else None,
+    }
+
+
+def _skip(source: DltSource, settings: Settings) -> None:
+    for name in settings.skipped:
+        source.resources[name].selected = False
+
+
+def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> None:
+    """Makes the raw tables before the first load, or takes up the state of the last one."""
+    if _newest_fetch(warehouse) is None:
+        pipeline.run(empty_tables_source())
+    else:
+        pipeline.sync_destination()
+
+
+def _state(pipeline: dlt.Pipeline) -> dict[str, Any]:
+    """What the source remembers, as of the last completed load."""
+    state: dict[str, Any] = pipeline.state.get("sources", {}).get("qtickets", {})
+    return state
+
+
+def _run(pipeline: dlt.Pipeline, source: DltSource, report: LoadReport) -> None:
+    pipeline.run(source, loader_file_format="parquet")
+    trace = pipeline.last_trace
+    info = trace.last_normalize_info if trace else None
+    counts: dict[str, int] = info.row_counts if info else {}
+    for table in RAW_TABLES:
+        report.rows[table] = report.rows.get(table, 0) + counts.get(table, 0)
 
 
 def _working_folder(settings: Settings) -> Path:
@@ -215,13 +315,6 @@ def _newest_fetch(warehouse: Warehouse) -> datetime | None:
             ).result_rows[0][0]
             newest = max(newest, value.replace(tzinfo=timezone.utc))
     return newest
-
-
-def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
-    trace = pipeline.last_trace
-    info = trace.last_normalize_info if trace else None
-    counts: dict[str, int] = info.row_counts if info else {}
-    return {table: counts.get(table, 0) for table in RAW_TABLES}
 
 
 def _extracted_counts(pipeline: dlt.Pipeline) -> dict[str, int]:

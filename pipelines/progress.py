@@ -4,7 +4,25 @@ from typing import Any
 
 from dlt.common.runtime.collector_base import Collector
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class _Rows(ProgressColumn):
+    """Rows so far, of how many, and how fast."""
+
+    def render(self, task: Task) -> Text:
+        of_total = f" of {task.total:,.0f}" if task.total else ""
+        rate = f"  {task.speed:,.0f}/s" if task.speed else ""
+        return Text(f"{task.completed:>9,.0f}{of_total} rows{rate}")
 
 
 class TerminalProgress(Collector):
@@ -15,6 +33,12 @@ class TerminalProgress(Collector):
         self._console = console
         self._display: Progress | None = None
         self._tasks: dict[str, Any] = {}
+        self._totals: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    def expect(self, name: str, total: int) -> None:
+        """Says how many rows of a table are to come."""
+        self._totals[name] = self._totals.get(name, 0) + total
 
     def update(
         self,
@@ -28,8 +52,11 @@ class TerminalProgress(Collector):
         if self._display is None or name.startswith("_dlt") or name[:1].isupper():
             return
         if name not in self._tasks:
-            self._tasks[name] = self._display.add_task(name, total=None)
+            self._tasks[name] = self._display.add_task(
+                name, total=self._totals.get(name), completed=self._done.get(name, 0)
+            )
         self._display.advance(self._tasks[name], inc)
+        self._done[name] = self._done.get(name, 0) + inc
 
     def _start(self, step: str) -> None:
         # Only fetching takes long enough to watch; the other steps are over before one looks.
@@ -38,9 +65,9 @@ class TerminalProgress(Collector):
         self._display = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:<12}"),
-            TextColumn("{task.completed:>9,.0f} rows"),
-            TextColumn("{task.speed}", style="dim"),
+            _Rows(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=self._console,
             transient=True,
         )

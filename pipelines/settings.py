@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from qtickets_source.pagination import TRANSPORTS, Transport
 from qtickets_source.settings import BASE_URL
 
 from .errors import ConfigurationError
@@ -77,6 +78,8 @@ class Settings(BaseSettings):
     job_name: str = "qtickets_api"
     qtickets_since_hours: Annotated[float, Field(ge=0)] = 2.0
     qtickets_initial_backfill_hours: Annotated[str, AfterValidator(_hours_or_all)] | None = None
+    qtickets_reread_days: Annotated[float, Field(ge=0)] = 3.0
+    qtickets_transports: Annotated[tuple[str, ...], NoDecode] = TRANSPORTS
     qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
     qtickets_timeout_seconds: Positive = 60.0
     qtickets_retry_seconds: Positive = 120.0
@@ -100,7 +103,14 @@ class Settings(BaseSettings):
     report_now: str = ""
     dry_run: bool = False
 
-    @field_validator("qtickets_allow_fields", mode="before")
+    @field_validator("qtickets_transports")
+    @classmethod
+    def _known_transports(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names or not set(names) <= set(get_args(Transport)):
+            raise ValueError(f"some of: {', '.join(get_args(Transport))}")
+        return names
+
+    @field_validator("qtickets_allow_fields", "qtickets_transports", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
         return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
@@ -124,6 +134,16 @@ class Settings(BaseSettings):
     @property
     def mode(self) -> Literal["demo", "live"]:
         return "demo" if self.is_demo else "live"
+
+    @property
+    def skipped(self) -> set[str]:
+        """Names of the resources that are left out."""
+        switches = {
+            "inventory": self.qtickets_skip_inventory,
+            "discounts": self.qtickets_skip_discounts,
+            "promo_codes": self.qtickets_skip_promo_codes,
+        }
+        return {name for name, skip in switches.items() if skip}
 
     @property
     def raw_db(self) -> str:

@@ -10,7 +10,7 @@ Token and salt come from dlt's configuration: `sources.qtickets.token`, `sources
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
 from typing import Any
@@ -20,12 +20,17 @@ import pyarrow as pa
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
-from .client import QTicketsClient
+from .backfill import orders_extent, qtickets_backfill_source
+from .client import open_client
 from .errors import NotFound, QTicketsError, ServiceUnavailable, UnexpectedAnswer
+from .order_pages import as_state, batches, is_loaded, loaded_windows
+from .pagination import TRANSPORTS, Transport
+from .privacy import salt_key
 from .query import Condition, parse_timestamp
 from .rows import (
     Findings,
     RowContext,
+    SnapshotMoment,
     discount_table,
     event_tables,
     inventory_table,
@@ -42,8 +47,9 @@ from .settings import (
     ORDERS_PATH,
     OVERLAP_HOURS,
     PROMO_CODES_PATH,
+    REREAD_DAYS,
+    REREAD_EVERY,
     RETRY_SECONDS,
-    ROWS_PER_BATCH,
     SEAT_FIELDS,
     SEATS_PATH,
     TIMEOUT_SECONDS,
@@ -58,15 +64,16 @@ from .tables import (
     PROMO_CODES,
     SHOWS,
     TICKETS,
-    RawTable,
 )
-from .transport import ReadOnlySession, RequestCounts
+from .transport import RequestCounts
 
 __all__ = [
     "Findings",
     "QTicketsError",
     "RequestCounts",
     "empty_tables_source",
+    "orders_extent",
+    "qtickets_backfill_source",
     "qtickets_source",
 ]
 
@@ -82,15 +89,17 @@ def qtickets_source(
     base_url: str = BASE_URL,
     initial_since: datetime | None = None,
     overlap_hours: float = OVERLAP_HOURS,
+    reread_days: float = REREAD_DAYS,
     connections: int = CONNECTIONS,
     timeout_seconds: float = TIMEOUT_SECONDS,
     retry_seconds: float = RETRY_SECONDS,
+    transports: Sequence[Transport] = TRANSPORTS,
     allowed_fields: Sequence[str] = (),
     fetched_after: datetime | None = None,
     counts: RequestCounts | None = None,
     findings: Findings | None = None,
 ) -> Iterable[DltResource]:
-    """Resources of a QTickets account.
+    """What is new and what changed in a QTickets account since the last run.
 
     Args:
         token: API token of the organiser; only ever sent in the Authorization header.
@@ -100,52 +109,43 @@ def qtickets_source(
         initial_since: Payments from this moment on are loaded by the first run (default: 30
             days back). Later runs continue from the cursor.
         overlap_hours: How far behind the cursor every run starts over.
-        connections: Requests under way at once.
+        reread_days: Once a day, orders paid, or for shows held, in this many days are read again,
+            for changes that move no timestamp of the order, such as scans. 0: never.
+        connections: Requests under way at once, all resources together.
         timeout_seconds: Time for one answer.
         retry_seconds: Time that one request may spend on being retried.
+        transports: How list requests are sent, in the order in which they are tried.
         allowed_fields: Unknown fields (`orders.some_field`) to load although they look personal.
         fetched_after: The newest `_fetched_at` already loaded, if the caller knows better than
             the source's state: versions continue above it.
         counts: Filled with the number of requests and retries.
-        findings: Filled with unknown, withheld and missing fields.
+        findings: Filled with what was unknown, withheld, missing or ignored.
 
     Returns:
-        `orders` (with table `tickets`), `order_changes` (the same tables), `events` (with table
-        `shows`), `inventory`, `discounts`, `promo_codes`.
+        `orders` (with table `tickets`), `order_changes` and `reread_orders` (the same tables),
+        `events` (with table `shows`), `inventory`, `discounts`, `promo_codes`.
 
     Raises:
         QTicketsError: With one sentence that says what failed, where, and what to do. The
             extraction ends, and nothing of it is loaded.
     """
-    session = ReadOnlySession(
-        timeout=timeout_seconds,
-        retry_seconds=retry_seconds,
+    findings = findings or Findings()
+    stamps = Stamps(dlt.current.source_state().get("fetched_until"), fetched_after)
+    client = open_client(
+        base_url=base_url,
+        token=token,
+        stamps=stamps,
         connections=connections,
+        timeout_seconds=timeout_seconds,
+        retry_seconds=retry_seconds,
+        transports=transports,
         counts=counts,
+        ignored=findings.ignored,
     )
-    client = QTicketsClient(base_url, token, session)
-    context = RowContext(
-        salt=blake2b(pii_salt.encode(), digest_size=32).digest(),
-        allowed_fields=frozenset(allowed_fields),
-        findings=findings or Findings(),
-    )
-    state = dlt.current.source_state()
-    known = [s for s in (state.get("fetched_until"), fetched_after) if s is not None]
-    stamps = Stamps(after=max(known, default=None))
+    context = RowContext(salt_key(pii_salt), frozenset(allowed_fields), findings)
     since = initial_since or datetime.now(timezone.utc) - timedelta(days=INITIAL_DAYS)
     overlap = timedelta(hours=overlap_hours)
-
-    def stamped(pages: Iterator[list[Row]]) -> Iterator[list[Row]]:
-        """Pages whose rows know when they were asked for."""
-        while True:
-            stamp = stamps.next()
-            page = next(pages, None)
-            if page is None:
-                state["fetched_until"] = stamps.last
-                return
-            for row in page:
-                row["_fetched_at"] = stamp
-            yield page
+    snapshot_at = stamps.next()
 
     @dlt.resource(name="paid_pages", selected=False)
     def paid_pages(
@@ -158,31 +158,44 @@ def qtickets_source(
         ),
     ) -> Iterator[list[Row]]:
         """Orders by time of payment."""
-        state.setdefault("orders_since", since)
+        state = dlt.current.source_state()
         paid_since = [Condition("payed_at", ">=", payed_at.start_value)]
         pages = client.walk(ORDERS_PATH, paid_since, closed_by="payed_at")
-        yield from _batches(stamped(pages), cursor="payed_at")
+        yield from batches(pages, cursor="payed_at")
+        state["fetched_until"] = stamps.last
+        state["loaded"] = as_state([*loaded_windows(state), (payed_at.start_value, None)])
+        state.setdefault("cursor_from", payed_at.start_value)
 
     @dlt.resource(name="changed_pages", selected=False)
     def changed_pages() -> Iterator[list[Row]]:
         """Orders changed since the last sweep."""
+        state = dlt.current.source_state()
         # Before any sweep there is nothing to catch up with: the walk by payment, which runs
         # now, reads every order as it is.
         began_at = client.now()
         swept_until = state.get("swept_until", began_at) - overlap
         changed_since = [Condition("updated_at", ">=", swept_until)]
-        loaded_since = state.get("orders_since", since)
+        loaded = (
+            [*loaded_windows(state), (since, None)]
+            if "loaded" not in state
+            else loaded_windows(state)
+        )
         pages = client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
-        for batch in _batches(stamped(pages), cursor="updated_at"):
+        for batch in batches(pages, cursor="updated_at"):
             # A single late change from before the loaded period would look like that day's
             # whole sales.
-            yield [order for order in batch if _paid_since(order, loaded_since)]
+            yield [order for order in batch if is_loaded(order, loaded)]
+        state["fetched_until"] = stamps.last
         state["swept_until"] = began_at
+
+    @dlt.resource(name="event_pages", selected=False)
+    def event_pages() -> Iterator[list[Row]]:
+        yield from client.listed(EVENTS_PATH)
 
     def order_rows(page: list[Row]) -> Iterator[Any]:
         order_table, ticket_table = order_tables(page, context)
-        yield _of(ORDERS, order_table)
-        yield _of(TICKETS, ticket_table)
+        yield ORDERS.marked(order_table)
+        yield TICKETS.marked(ticket_table)
 
     @dlt.transformer(name="orders", data_from=paid_pages)
     def orders(page: list[Row]) -> Iterator[Any]:
@@ -194,9 +207,35 @@ def qtickets_source(
         """Refunds, cancellations and exchanges of sales of any age, with their tickets."""
         yield from order_rows(page)
 
-    @dlt.resource(name="event_pages", selected=False)
-    def event_pages() -> Iterator[list[Row]]:
-        yield from stamped(client.pages(EVENTS_PATH))
+    @dlt.resource(name="reread_pages", selected=False)
+    def reread_pages() -> Iterator[list[Row]]:
+        """Orders paid lately, and orders for shows held lately, whatever their timestamps say."""
+        state, now = dlt.current.source_state(), client.now()
+        # Once a day, and not in the first run, which reads everything anyway.
+        if not reread_days or now - state.setdefault("reread_at", now) < REREAD_EVERY:
+            return
+        lately = now - timedelta(days=reread_days)
+        event_ids = [
+            event["id"]
+            for page in client.listed(EVENTS_PATH)
+            for event in page
+            if _was_held(event, lately, now)
+        ]
+        paid_lately = [Condition("payed_at", ">=", lately), Condition("payed_at", "<=", now)]
+        loaded = loaded_windows(state)
+        readings = [client.listed(ORDERS_PATH, paid_lately)]
+        if event_ids:
+            held_lately = [Condition("event_id", "in", event_ids), paid_lately[1]]
+            readings.append(client.listed(ORDERS_PATH, held_lately))
+        for pages in readings:
+            for batch in batches(pages, cursor="updated_at"):
+                yield [order for order in batch if is_loaded(order, loaded)]
+        state["reread_at"] = now
+
+    @dlt.transformer(name="reread_orders", data_from=reread_pages)
+    def reread_orders(page: list[Row]) -> Iterator[Any]:
+        """Scans, and whatever else the service does not stamp, with their tickets."""
+        yield from order_rows(page)
 
     @dlt.transformer(name="events", data_from=event_pages)
     def events(page: list[Row]) -> Iterator[Any]:
@@ -204,56 +243,42 @@ def qtickets_source(
         changed = _changed(page, dlt.current.resource_state("events"))
         if changed:
             event_table, show_table = event_tables(changed, context)
-            yield _of(EVENTS, event_table)
-            yield _of(SHOWS, show_table)
-
-    snapshot_at = stamps.next()
+            yield EVENTS.marked(event_table)
+            yield SHOWS.marked(show_table)
 
     @dlt.transformer(name="inventory", data_from=event_pages)
-    def inventory(page: list[Row]) -> Iterator[Callable[[], Any]]:
+    def inventory(page: list[Row]) -> Iterator[Any]:
         """A snapshot of the seats of every show that can still change, several at a time."""
-        for event in page:
-            for show in _open_shows(event, client.now()):
-                yield read_seats(event, show)
+        shows = [(event, show) for event in page for show in _open_shows(event, client.now())]
+        tables = list(client.each(read_seats, shows))
+        if tables:
+            yield INVENTORY.marked(pa.concat_tables(tables))
 
-    @dlt.defer
-    def read_seats(event: Row, show: Row) -> Any:
-        fetched_at = stamps.next()
-        moment: dict[str, Any] = {
-            "snapshot_at": snapshot_at,
-            "fetched_at": fetched_at,
-            "context": context,
-        }
+    def read_seats(event_and_show: tuple[Row, Row]) -> pa.Table:
+        event, show = event_and_show
+        moment = SnapshotMoment(snapshot_at, fetched_at=stamps.next())
         try:
             seats = client.get(
                 SEATS_PATH.format(show_id=show["id"]), {"select": list(SEAT_FIELDS), "flat": True}
             )
             rows = seats.values() if isinstance(seats, dict) else seats
-            return _of(INVENTORY, inventory_table(event["id"], show["id"], rows, **moment))
+            return inventory_table(event["id"], show["id"], rows, moment, context)
         except (NotFound, ServiceUnavailable, UnexpectedAnswer) as error:
             logger.warning("Seats of show %s are unknown in this run: %s", show["id"], error)
             reason = type(error).__name__
-            table = unreadable_inventory_table(event["id"], show["id"], reason, **moment)
-            return _of(INVENTORY, table)
+            return unreadable_inventory_table(event["id"], show["id"], reason, moment, context)
 
     @dlt.resource(name="discounts")
-    def discounts() -> Iterator[pa.Table]:
-        for page in stamped(client.pages(DISCOUNTS_PATH)):
-            yield _of(DISCOUNTS, discount_table(page, context))
+    def discounts() -> Iterator[Any]:
+        for page in client.listed(DISCOUNTS_PATH):
+            yield DISCOUNTS.marked(discount_table(page, context))
 
     @dlt.resource(name="promo_codes")
-    def promo_codes() -> Iterator[pa.Table]:
-        for page in stamped(client.pages(PROMO_CODES_PATH)):
-            yield _of(PROMO_CODES, promo_code_table(page, context))
+    def promo_codes() -> Iterator[Any]:
+        for page in client.listed(PROMO_CODES_PATH):
+            yield PROMO_CODES.marked(promo_code_table(page, context))
 
-    return (
-        orders,
-        order_changes,
-        events,
-        inventory,
-        discounts,
-        promo_codes,
-    )
+    return orders, order_changes, reread_orders, events, inventory, discounts, promo_codes
 
 
 @dlt.source(name="qtickets", max_table_nesting=0)
@@ -263,33 +288,9 @@ def empty_tables_source() -> Iterable[DltResource]:
     @dlt.resource(name="empty_tables")
     def empty_tables() -> Iterator[Any]:
         for table in ALL_TABLES:
-            yield _of(table, table.arrow_schema().empty_table())
+            yield table.marked(table.arrow_schema().empty_table())
 
     return (empty_tables,)
-
-
-def _of(table: RawTable, rows: pa.Table) -> Any:
-    """Rows marked for dlt as rows of `table`, with its key, version and engine."""
-    return dlt.mark.with_hints(rows, table.hints(), create_table_variant=True)
-
-
-def _batches(pages: Iterator[list[Row]], cursor: str) -> Iterator[list[Row]]:
-    """Rows of several pages together, their `cursor` parsed so that dlt compares moments."""
-    batch: list[Row] = []
-    for page in pages:
-        for row in page:
-            row[cursor] = parse_timestamp(row.get(cursor), f"order {row.get('id')}: `{cursor}`")
-        batch.extend(page)
-        if len(batch) >= ROWS_PER_BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _paid_since(order: Row, since: datetime) -> bool:
-    payed_at = parse_timestamp(order.get("payed_at"), f"order {order.get('id')}: `payed_at`")
-    return payed_at is None or payed_at >= since
 
 
 def _changed(events: list[Row], hashes: dict[str, Any]) -> list[Row]:
@@ -308,6 +309,22 @@ def _changed(events: list[Row], hashes: dict[str, Any]) -> list[Row]:
     return changed
 
 
+def _ends_at(show: Row) -> datetime | None:
+    ends = show.get("finish_date") or show.get("start_date") or show.get("open_date")
+    return parse_timestamp(ends, f"show {show.get('id')}: `finish_date`")
+
+
+def _was_held(event: Row, since: datetime, until: datetime) -> bool:
+    """Whether people could come to one of the event's shows between two moments."""
+    for show in event.get("shows") or []:
+        opens = show.get("open_date") or show.get("start_date")
+        opens_at = parse_timestamp(opens, f"show {show.get('id')}: `open_date`")
+        ends_at = _ends_at(show)
+        if opens_at and opens_at <= until and (ends_at is None or ends_at >= since):
+            return True
+    return False
+
+
 def _open_shows(event: Row, now: datetime) -> Iterator[Row]:
     """Shows whose seats can still change: neither deleted nor over.
 
@@ -316,7 +333,6 @@ def _open_shows(event: Row, now: datetime) -> Iterator[Row]:
     if event.get("deleted_at"):
         return
     for show in event.get("shows") or []:
-        ends = show.get("finish_date") or show.get("start_date") or show.get("open_date")
-        ends_at = parse_timestamp(ends, f"show {show.get('id')}: `finish_date`")
+        ends_at = _ends_at(show)
         if not show.get("deleted_at") and (ends_at is None or ends_at >= now):
             yield show

@@ -1,23 +1,40 @@
 """The reader of the service: dlt's REST client on a session that can only GET."""
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Response
 
-from .errors import AccessRefused, NotFound, UnexpectedAnswer
-from .pagination import BodyPagePaginator, KeysetPaginator, service_time
+from .errors import AccessRefused, FilterIgnored, NotFound, PagesDontAddUp, UnexpectedAnswer
+from .pagination import (
+    TRANSPORTS,
+    BodyPagePaginator,
+    KeysetPaginator,
+    PageTally,
+    Transport,
+    service_time,
+)
 from .query import Condition
-from .settings import ORDERS_PATH
-from .transport import TRANSIENT_STATUSES, ReadOnlySession
+from .settings import CONNECTIONS, ORDERS_PATH, RETRY_SECONDS, TIMEOUT_SECONDS
+from .stamps import Stamps
+from .transport import TRANSIENT_STATUSES, ReadOnlySession, RequestCounts
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+Pages = Iterator[list[Row]]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 class QTicketsClient:
@@ -27,14 +44,34 @@ class QTicketsClient:
         base_url: Such as `https://qtickets.ru/api/rest/v1`.
         token: The organiser's API token.
         session: The read-only HTTP session.
+        stamps: Each row of a list is given the moment of its request, as `_fetched_at`.
+        connections: Requests under way at once.
+        transports: How list requests are sent; the next one is tried when the service ignores
+            what it is asked.
 
     Raises (from every method):
-        AccessRefused, NotFound, ServiceUnavailable, UnexpectedAnswer, FilterIgnored.
+        AccessRefused, NotFound, ServiceUnavailable, UnexpectedAnswer, FilterIgnored,
+        PagesDontAddUp.
     """
 
-    def __init__(self, base_url: str, token: str, session: ReadOnlySession) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        session: ReadOnlySession,
+        stamps: Stamps,
+        *,
+        connections: int = CONNECTIONS,
+        transports: Sequence[Transport] = TRANSPORTS,
+    ) -> None:
+        self._stamps = stamps
         self.clock: datetime | None = None
         """The service's time at its last answer (UTC); the machine's own may be wrong."""
+        self.ignored: list[str] = []
+        """What the service ignored, for the log of the run."""
+        self._transports = list(transports)
+        self._connections = connections
+        self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
         self._rest = RESTClient(
             base_url,
             headers={"Accept": "application/json"},
@@ -43,12 +80,6 @@ class QTicketsClient:
             session=session,
         )
 
-    def walk(
-        self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
-    ) -> Iterator[list[Row]]:
-        """Pages of a list by ascending id; safe while rows come, go and change meanwhile."""
-        return self._pages(path, KeysetPaginator(path, conditions, closed_by))
-
     def now(self) -> datetime:
         """The service's time (UTC): of its last answer, or asked for."""
         if self.clock is None:
@@ -56,14 +87,133 @@ class QTicketsClient:
         assert self.clock is not None
         return self.clock
 
-    def pages(self, path: str) -> Iterator[list[Row]]:
-        """Pages of a whole list by page number."""
-        return self._pages(path, BodyPagePaginator(path))
+    def count(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
+        """(records of a list, its first page)."""
+        tally = PageTally(path)
+        paginator = BodyPagePaginator(path, conditions, self._transports[0], tally=tally)
+        rows = next(self._paginate(path, paginator), [])
+        return tally.total or 0, rows
+
+    def walk(
+        self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
+    ) -> Pages:
+        """Pages of a list by ascending id; safe while rows come, go and change meanwhile."""
+
+        def walk(transport: Transport) -> Pages:
+            last_id = 0
+
+            def received(row_id: int) -> None:
+                nonlocal last_id
+                last_id = row_id
+
+            def from_there() -> Pages:
+                paginator = KeysetPaginator(
+                    path,
+                    conditions,
+                    transport,
+                    closed_by=closed_by,
+                    received=received,
+                    after=last_id,
+                )
+                return self._paginate(path, paginator)
+
+            return _twice(from_there)
+
+        return self._by_any_transport(path, conditions, walk)
+
+    def listed(self, path: str, conditions: Sequence[Condition] = ()) -> Pages:
+        """Pages of a list by number, several at a time, in order.
+
+        For short lists, and for windows that are closed: whose conditions new rows cannot meet.
+        """
+        return self._by_any_transport(
+            path,
+            conditions,
+            lambda transport: _twice(lambda: self._in_lanes(path, conditions, transport)),
+        )
 
     def get(self, path: str, body: Row) -> Any:
         """The `data` of a single answer; `body` goes as the JSON body of the GET."""
         response = self._rest.get(path, json=body, hooks={"response": [self._check]})
         return response.json()["data"]
+
+    def each(self, task: Callable[[Task], Result], items: Sequence[Task]) -> Iterator[Result]:
+        """Results of a task for each item, several at a time, in order."""
+        return self._pool.map(task, items)
+
+    def _by_any_transport(
+        self,
+        path: str,
+        conditions: Sequence[Condition],
+        pages: Callable[[Transport], Pages],
+    ) -> Pages:
+        """The pages by the first transport that the service honours, else all, filtered here."""
+        while True:
+            transport = self._transports[0]
+            try:
+                yield from pages(transport)
+                return
+            except FilterIgnored as error:
+                self.ignored.append(f"{transport}: {error}")
+                if len(self._transports) > 1:
+                    self._transports.pop(0)
+                    logger.warning("%s Trying %s instead.", error, self._transports[0])
+                    continue
+                if not conditions:
+                    raise
+                logger.warning(
+                    "%s No way of asking is honoured: reading all of /%s and filtering here. This"
+                    " costs a request for every page of the whole history, in every run.",
+                    error,
+                    path,
+                )
+            break
+        try:
+            for page in _twice(lambda: self._in_lanes(path, (), TRANSPORTS[0])):
+                yield [row for row in page if all(item.holds(row) for item in conditions)]
+        except FilterIgnored:
+            raise FilterIgnored(self.ignored[-1].partition(": ")[2]) from None
+
+    def _in_lanes(self, path: str, conditions: Sequence[Condition], transport: Transport) -> Pages:
+        """Page 1 alone, which tells how many there are; the others by lanes in parallel.
+
+        Each lane has one page under way at most, so memory does not depend on the list's length.
+        """
+        tally = PageTally(path)
+        first = BodyPagePaginator(path, conditions, transport, tally=tally)
+        one_page = self._paginate(path, first)
+        yield next(one_page)
+        lanes = min(self._connections, first.pages - 1)
+        waiting: deque[tuple[Pages, Future[list[Row] | None]]] = deque()
+        for lane in range(lanes):
+            paginator = BodyPagePaginator(
+                path, conditions, transport, tally=tally, first=lane + 2, step=lanes
+            )
+            pages = self._paginate(path, paginator)
+            waiting.append((pages, self._pool.submit(next, pages, None)))
+        try:
+            while waiting:
+                pages, page = waiting.popleft()
+                rows = page.result()
+                if rows is not None:
+                    waiting.append((pages, self._pool.submit(next, pages, None)))
+                    yield rows
+        finally:
+            for _, page in waiting:
+                page.cancel()
+        tally.check()
+
+    def _paginate(self, path: str, paginator: BasePaginator) -> Pages:
+        pages = self._rest.paginate(path, paginator=paginator, hooks={"response": [self._check]})
+        while True:
+            # Before the request: what changes while it is under way must look newer.
+            stamp = self._stamps.next()
+            page = next(pages, None)
+            if page is None:
+                return
+            for row in page:
+                row["_fetched_at"] = stamp
+            yield list(page)
 
     def _check(self, response: Response, *_: Any, **__: Any) -> None:
         # requests calls this inside `send`, before the session has seen what it would retry.
@@ -74,14 +224,47 @@ class QTicketsClient:
         # dlt's client asks for the JSON several times a page; it is parsed once, and with
         # Decimal, since money that was a float for a moment is not money any more.
         response.json = lambda **_: payload  # type: ignore[method-assign]
+        response.rows = len(payload["data"] or ())  # type: ignore[attr-defined]
 
-    def _pages(
-        self, path: str, paginator: BodyPagePaginator | KeysetPaginator
-    ) -> Iterator[list[Row]]:
-        for page in self._rest.paginate(
-            path, json={}, paginator=paginator, hooks={"response": [self._check]}
-        ):
-            yield list(page)
+
+def open_client(
+    *,
+    base_url: str,
+    token: str,
+    stamps: Stamps | None = None,
+    connections: int = CONNECTIONS,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    retry_seconds: float = RETRY_SECONDS,
+    transports: Sequence[Transport] = TRANSPORTS,
+    counts: RequestCounts | None = None,
+    ignored: list[str] | None = None,
+) -> QTicketsClient:
+    """A client on a session of its own; `ignored` collects what the service ignored."""
+    session = ReadOnlySession(
+        timeout=timeout_seconds,
+        retry_seconds=retry_seconds,
+        connections=connections,
+        counts=counts,
+        post_lists="post_body" in transports,
+    )
+    client = QTicketsClient(
+        base_url, token, session, stamps or Stamps(), connections=connections, transports=transports
+    )
+    if ignored is not None:
+        client.ignored = ignored
+    return client
+
+
+def _twice(pages: Callable[[], Pages]) -> Pages:
+    """The pages; what does not add up is read once more, and then fails.
+
+    Rows of the first reading may come again: they are versions of the same rows.
+    """
+    try:
+        yield from pages()
+    except PagesDontAddUp as error:
+        logger.warning("%s Reading it once more.", error)
+        yield from pages()
 
 
 def checked_payload(response: Response) -> Row:

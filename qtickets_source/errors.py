@@ -29,5 +29,9 @@ class FilterIgnored(UnexpectedAnswer):
     """The service answered rows that the request's `where` excludes."""
 
 
+class PagesDontAddUp(UnexpectedAnswer):
+    """The rows of a list are not as many as the service counts, twice in a row."""
+
+
 class BadRow(QTicketsError):
     """A row of an answer lacks a field that money or counts depend on, or holds nonsense in it."""

@@ -67,6 +67,11 @@ _PERSONAL_VALUE = re.compile(
 )
 
 
+def salt_key(salt: str) -> bytes:
+    """The salt, of any length, as the key of `hashed`."""
+    return blake2b(salt.encode(), digest_size=32).digest()
+
+
 def hashed(salt: bytes, kind: str, value: object) -> str | None:
     """A keyed hash (BLAKE2b, 128 bits, hex) of an identifier; None for an absent one.
 

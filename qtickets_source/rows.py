@@ -34,11 +34,21 @@ class Findings:
         new_columns: `table.field` of unknown fields, loaded as text columns.
         withheld: `table.field` of unknown fields that look personal, not loaded.
         missing: `table.field` of known fields that a whole page lacked.
+        ignored: What the service ignored of a request, by transport.
     """
 
     new_columns: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SnapshotMoment:
+    """When seats were looked at: the run's moment, and that of the answer."""
+
+    snapshot_at: datetime
+    fetched_at: datetime
 
 
 @dataclass(frozen=True)
@@ -130,9 +140,7 @@ def inventory_table(
     event_id: int,
     show_id: int,
     seats: Iterable[Row],
-    *,
-    snapshot_at: datetime,
-    fetched_at: datetime,
+    moment: SnapshotMoment,
     context: RowContext,
 ) -> pa.Table:
     """Seats of one show summed by price zone.
@@ -172,36 +180,33 @@ def inventory_table(
         for name in ("max_quantity", "free_quantity", "ordered_quantity", "payed_quantity"):
             row.setdefault(name, 0)
         row.setdefault("disabled_quantity", 0)
-    return _inventory(event_id, show_id, rows, snapshot_at, fetched_at, context)
+    return _inventory(event_id, show_id, rows, moment, context)
 
 
 def unreadable_inventory_table(
     event_id: int,
     show_id: int,
     reason: str,
-    *,
-    snapshot_at: datetime,
-    fetched_at: datetime,
+    moment: SnapshotMoment,
     context: RowContext,
 ) -> pa.Table:
     """One row that says that a show's seats could not be read: unknown, which is not 0."""
     rows = [{"zone_id": "", "price": Decimal(0), "unreadable": reason}]
-    return _inventory(event_id, show_id, rows, snapshot_at, fetched_at, context)
+    return _inventory(event_id, show_id, rows, moment, context)
 
 
 def _inventory(
     event_id: int,
     show_id: int,
     rows: Sequence[Row],
-    snapshot_at: datetime,
-    fetched_at: datetime,
+    moment: SnapshotMoment,
     context: RowContext,
 ) -> pa.Table:
     fixed = {
-        "_fetched_at": fetched_at,
+        "_fetched_at": moment.fetched_at,
         "event_id": event_id,
         "show_id": show_id,
-        "snapshot_at": snapshot_at,
+        "snapshot_at": moment.snapshot_at,
     }
     derived = {
         column.name: [fixed.get(column.name, row.get(column.name)) for row in rows]

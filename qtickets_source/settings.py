@@ -1,5 +1,7 @@
 """Where the service is, what its lists are called, and the defaults of the source."""
 
+from datetime import timedelta
+
 BASE_URL = "https://qtickets.ru/api/rest/v1"
 
 ORDERS_PATH = "orders"
@@ -23,6 +25,9 @@ SEAT_FIELDS = (
 
 INITIAL_DAYS = 30
 OVERLAP_HOURS = 2.0
+REREAD_DAYS = 3.0
+# A little less than a day: a daily run that starts a minute earlier than yesterday's counts.
+REREAD_EVERY = timedelta(hours=23)
 CONNECTIONS = 4
 TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS = 120.0

@@ -12,11 +12,11 @@ class Stamps:
     lose against stale ones for an hour.
 
     Args:
-        after: The newest stamp given out so far by earlier runs, or None.
+        after: Newest stamps given out by earlier runs, as far as known.
     """
 
-    def __init__(self, after: datetime | None = None) -> None:
-        self._last = after or datetime.fromtimestamp(0, timezone.utc)
+    def __init__(self, *after: datetime | None) -> None:
+        self._last = max(filter(None, after), default=datetime.fromtimestamp(0, timezone.utc))
         self._lock = threading.Lock()
 
     @property

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.destinations.impl.clickhouse.typing import SORT_HINT, TABLE_ENGINE_TYPE_HINT
+from dlt.extract import with_hints
 from dlt.extract.hints import TResourceHints, make_hints
 
 from .privacy import (
@@ -81,6 +82,10 @@ class RawTable:
         return pa.schema(
             pa.field(c.name, ARROW_TYPES[c.kind], nullable=not c.required) for c in self.columns
         )
+
+    def marked(self, rows: pa.Table) -> Any:
+        """Rows marked for dlt as rows of this table, with its key, version and engine."""
+        return with_hints(rows, self.hints(), create_table_variant=True)
 
     def hints(self) -> TResourceHints:
         """dlt hints of the table; on ClickHouse those that its `clickhouse_adapter` sets."""

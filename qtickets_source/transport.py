@@ -5,6 +5,7 @@ marks tickets as used: writes share their paths with reads. So the session itsel
 send anything but GET, whatever the code above it asks for.
 """
 
+import json
 import logging
 import threading
 import time
@@ -18,12 +19,14 @@ from dlt.sources.helpers.requests.retry import wait_exponential_retry_after
 from requests.adapters import HTTPAdapter
 
 from .errors import ServiceUnavailable, WriteRefused
+from .throttle import Throttle
 
 logger = logging.getLogger(__name__)
 
 # The gateway's and the application's passing troubles. 500 is not documented; it is retried
 # because an answer that may differ next time costs one wait, and a false alarm a night's sleep.
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+OVERLOADED_STATUSES = frozenset({429, 503})
 TRANSIENT_ERRORS = (
     requests.ConnectionError,
     requests.Timeout,
@@ -64,11 +67,13 @@ class _WaitRetryAfterOrBackoff(wait_exponential_retry_after):
         error = outcome.exception() if outcome else None
         if not isinstance(error, TransientAnswer):
             return None
-        header = error.response.headers.get("Retry-After")
-        return self._parse_retry_after(header) if header else None
+        return retry_after(error.response)
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         return super().__call__(retry_state) + tenacity.wait_random(0, 0.5)(retry_state)
+
+
+LIST_KEYS = frozenset({"where", "orderBy", "page", "select", "flat"})
 
 
 class ReadOnlySession(requests.Session):
@@ -79,8 +84,10 @@ class ReadOnlySession(requests.Session):
             as failed.
         retry_seconds: Total time that one request may spend on being retried.
         max_attempts: Upper bound of tries of one request.
-        connections: Size of the connection pool.
+        connections: Requests under way at once, whoever asks for them.
         counts: Where requests, retries and seconds are added up.
+        post_lists: Lets list requests pass as POST, for deployments that know no other way.
+            Nothing but a list request passes: no path but a list's, no key but a filter's.
     """
 
     def __init__(
@@ -91,8 +98,11 @@ class ReadOnlySession(requests.Session):
         max_attempts: int = 8,
         connections: int = 4,
         counts: RequestCounts | None = None,
+        post_lists: bool = False,
     ) -> None:
         super().__init__()
+        self._post_lists = post_lists
+        self._throttle = Throttle(connections)
         self.timeout = timeout
         self.counts = counts or RequestCounts()
         self._retry_seconds = retry_seconds
@@ -109,7 +119,7 @@ class ReadOnlySession(requests.Session):
             ServiceUnavailable: Tries or time ran out; the message names the last trouble.
         """
         path = urlsplit(request.url or "").path
-        if request.method != "GET":
+        if request.method != "GET" and not (self._post_lists and _is_list_request(request)):
             raise WriteRefused(
                 f"{request.method} {path} was not sent: this source reads the service and must"
                 " never write to it. Use GET."
@@ -144,31 +154,60 @@ class ReadOnlySession(requests.Session):
     def _send_once(
         self, request: requests.PreparedRequest, path: str, attempt: int, **kwargs: Any
     ) -> requests.Response:
-        started = time.monotonic()
-        status: int | str = "no answer"
-        try:
-            response = super().send(request, **kwargs)
-            status = response.status_code
-        finally:
-            seconds = time.monotonic() - started
-            self.counts.add(attempt=attempt, seconds=seconds)
-            logger.debug(
-                "GET %s: %s, %d ms, attempt %d",
-                path,
-                status,
-                seconds * 1000,
-                attempt,
-                extra={
-                    "method": "GET",
-                    "path": path,
-                    "status": status,
-                    "milliseconds": round(seconds * 1000),
-                    "attempt": attempt,
-                },
-            )
+        response = None
+        with self._throttle.slot():
+            started = time.monotonic()
+            try:
+                response = super().send(request, **kwargs)
+            finally:
+                seconds = time.monotonic() - started
+                self.counts.add(attempt=attempt, seconds=seconds)
+                _log(request, path, response, seconds, attempt)
         if response.status_code in TRANSIENT_STATUSES:
+            if response.status_code in OVERLOADED_STATUSES:
+                self._throttle.slow_down(retry_after(response) or 0)
             raise TransientAnswer(response)
+        self._throttle.went_well()
         return response
+
+
+def _is_list_request(request: requests.PreparedRequest) -> bool:
+    """Whether a POST can only be a list request: creating and refunding need other keys."""
+    body = json.loads(request.body or "{}")
+    return request.method == "POST" and bool(body) and set(body) <= LIST_KEYS
+
+
+def _log(
+    request: requests.PreparedRequest,
+    path: str,
+    response: requests.Response | None,
+    seconds: float,
+    attempt: int,
+) -> None:
+    """One line a request at debug: never a token, a value of the body, or a row."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    page = json.loads(request.body).get("page") if request.body else None
+    facts = {
+        "method": request.method,
+        "path": path,
+        "page": page,
+        "status": response.status_code if response is not None else "no answer",
+        "rows": getattr(response, "rows", None),
+        "milliseconds": round(seconds * 1000),
+        "attempt": attempt,
+    }
+    text = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
+    logger.debug("request %s", text, extra=facts)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds of `Retry-After`, given as a number or a date."""
+    header = response.headers.get("Retry-After")
+    if not header:
+        return None
+    seconds: float | None = wait_exponential_retry_after(max=3600)._parse_retry_after(header)
+    return seconds
 
 
 def _unavailable(path: str, trouble: str, attempts: int, started: float) -> str:

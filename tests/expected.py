@@ -124,7 +124,9 @@ def dashboard(
         starts = [_moment(show["start_date"] or show["open_date"]) for show in shows]
         ends = [_ends(show) for show in shows]
         unknown = any(seats.get(show) is None for show in open_shows)
-        plans = [seat for show in open_shows for seat in seats.get(show) or () if not seat["disabled"]]
+        plans = [
+            seat for show in open_shows for seat in seats.get(show) or () if not seat["disabled"]
+        ]
         for currency in {key[3] for key, _ in recent} or {event["currency_id"]}:
             mine = [(key, fact) for key, fact in recent if key[3] == currency]
             now_sold = [fact for key, fact in mine if key[0] == today]

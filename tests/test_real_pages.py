@@ -56,14 +56,14 @@ def test_nobody_in_the_live_pages_is_found_in_the_raw_tables(
 ) -> None:
     marts, _, _ = after_a_run
     orders = json.loads((REAL_PAGES / "orders_page.json").read_text())["data"]
-    secrets = {str(order[key]) for order in orders for key in ("uniqid", "payment_url", "client_id")}
+    secrets = {
+        str(order[key]) for order in orders for key in ("uniqid", "payment_url", "client_id")
+    }
     secrets |= {order["client"]["email"] for order in orders}
     secrets |= {order["client"]["details"]["phone"] for order in orders}
     secrets |= {ticket["barcode"] for order in orders for ticket in order["baskets"]} - {None}
 
     for table in ("orders", "tickets", "events", "shows", "discounts", "promo_codes"):
-        text = "\n".join(
-            str(row) for row in marts.raw(f"SELECT * FROM zakaz_raw.{table}")
-        )
+        text = "\n".join(str(row) for row in marts.raw(f"SELECT * FROM zakaz_raw.{table}"))
         found = {secret for secret in secrets if secret in text}
         assert found == set(), f"personal data in raw table {table}"

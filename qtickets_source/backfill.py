@@ -1,0 +1,116 @@
+"""History: orders paid in a window of the past, read in parallel, without moving the cursor."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dlt
+from dlt.common.typing import TSecretStrValue
+from dlt.extract import DltResource
+
+from .client import open_client
+from .order_pages import as_state, batches, loaded_windows
+from .pagination import TRANSPORTS, Transport
+from .privacy import salt_key
+from .query import Condition, parse_timestamp
+from .rows import Findings, RowContext, order_tables
+from .settings import BASE_URL, CONNECTIONS, ORDERS_PATH, RETRY_SECONDS, TIMEOUT_SECONDS
+from .stamps import Stamps
+from .tables import ORDERS, TICKETS
+from .transport import RequestCounts
+from .windows import Window
+
+Row = dict[str, Any]
+
+
+def orders_extent(period: Window, **access: Any) -> tuple[datetime, datetime, int]:
+    """Where the paid orders of a period really begin, where it ends, and how many they are.
+
+    Args:
+        period: [since, until) of payment; an open end means the service's present.
+        access: As for `open_client`.
+
+    Returns:
+        (since, until, orders): `since` not before the first order was created, `until` not after
+        the present, both UTC.
+    """
+    client = open_client(**access)
+    since, until = period
+    paid = [Condition("payed_at", ">=", since)]
+    if until:
+        paid.append(Condition("payed_at", "<", until))
+    orders, first_page = client.count(ORDERS_PATH, paid)
+    if first_page:
+        # Ids grow with time, so no order of the period was paid before its first was created.
+        created = parse_timestamp(first_page[0].get("created_at"), "order: `created_at`")
+        since = max(since, created or since)
+    now = client.now()
+    return since, min(until or now, now), orders
+
+
+@dlt.source(name="qtickets", max_table_nesting=0)
+def qtickets_backfill_source(
+    since: datetime,
+    until: datetime,
+    remember: Mapping[str, Any],
+    token: TSecretStrValue = dlt.secrets.value,
+    pii_salt: TSecretStrValue = dlt.secrets.value,
+    base_url: str = BASE_URL,
+    connections: int = CONNECTIONS,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    retry_seconds: float = RETRY_SECONDS,
+    transports: Sequence[Transport] = TRANSPORTS,
+    allowed_fields: Sequence[str] = (),
+    fetched_after: datetime | None = None,
+    counts: RequestCounts | None = None,
+    findings: Findings | None = None,
+) -> Iterable[DltResource]:
+    """Orders paid in [since, until), which must not reach into the future.
+
+    Args:
+        since: First moment of payment, aware.
+        until: First moment no longer in the window, aware.
+        remember: Written into the source's state once the window is loaded.
+
+    The other arguments are those of `qtickets_source`.
+
+    Returns:
+        `orders` (with table `tickets`).
+
+    Raises:
+        QTicketsError: With one sentence that says what failed, where, and what to do.
+    """
+    findings = findings or Findings()
+    stamps = Stamps(dlt.current.source_state().get("fetched_until"), fetched_after)
+    client = open_client(
+        base_url=base_url,
+        token=token,
+        stamps=stamps,
+        connections=connections,
+        timeout_seconds=timeout_seconds,
+        retry_seconds=retry_seconds,
+        transports=transports,
+        counts=counts,
+        ignored=findings.ignored,
+    )
+    context = RowContext(salt_key(pii_salt), frozenset(allowed_fields), findings)
+
+    @dlt.resource(name="window_pages", selected=False)
+    def window_pages() -> Iterator[list[Row]]:
+        state = dlt.current.source_state()
+        # What changes from here on, the next sweep must see, even if it is the first one.
+        began_at = client.now()
+        closed = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
+        yield from batches(client.listed(ORDERS_PATH, closed), cursor="payed_at")
+        state.setdefault("swept_until", began_at)
+        state["fetched_until"] = stamps.last
+        state["loaded"] = as_state([*loaded_windows(state), (since, until)])
+        state.update(remember)
+
+    @dlt.transformer(name="orders", data_from=window_pages)
+    def orders(page: list[Row]) -> Iterator[Any]:
+        order_table, ticket_table = order_tables(page, context)
+        yield ORDERS.marked(order_table)
+        yield TICKETS.marked(ticket_table)
+
+    return (orders,)
