@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,9 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import typer
 from rich.console import Console
 
-from pipelines.errors import RunError
-from pipelines.settings import read_settings
+from pipelines.errors import ConfigurationError, RunError
+from pipelines.logs import set_up_logs
+from pipelines.settings import read_period, read_settings
 
 EXAMPLES = """
 Examples:
@@ -22,6 +24,8 @@ Examples:
   python pipelines/qtickets.py --dry-run          fetch and count, write nothing
 
   python pipelines/qtickets.py --bootstrap        make every table and view, and list them
+
+  python pipelines/qtickets.py --since 2025-01-01 --until 2025-06-30      load history, resumable
 
 Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or their tests,
 75 another run is under way, 1 a bug.
@@ -50,23 +54,36 @@ def main(
     env_file: Annotated[
         Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
     ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Load orders paid from this date on, instead of what is new."
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="With --since: up to this date, itself included."),
+    ] = None,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="Log lines as JSON objects, on stderr.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="One log line a request, and tracebacks.")
     ] = False,
 ) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-        logging.getLogger("qtickets_source").setLevel(logging.DEBUG)
+    set_up_logs(verbose=verbose, as_json=json_logs)
     try:
         settings = read_settings(env_file)
-        if sum((dry_run or settings.dry_run, bootstrap, drop_demo)) > 1:
-            raise typer.BadParameter("--dry-run, --bootstrap and --drop-demo exclude each other")
+        dry_run = dry_run or settings.dry_run
+        if sum((dry_run, bootstrap, drop_demo, bool(since))) > 1:
+            raise ConfigurationError("--dry-run, --bootstrap, --drop-demo, --since: one at a time.")
+        period = read_period(since, until, settings)
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
 
         summary.announce(settings, console)
-        if dry_run or settings.dry_run:
+        if dry_run:
             summary.summarise_dry_run(run.dry_run(settings), console)
         elif bootstrap:
             for database, name, engine in run.bootstrap(settings, console):
@@ -75,11 +92,11 @@ def main(
             run.drop_demo(settings)
             console.print("The demo databases are gone.")
         else:
-            report = run.run(settings, console, skip_marts=skip_marts)
+            report = run.run(settings, console, skip_marts=skip_marts, period=period)
             summary.summarise(report, settings, console)
     except RunError as error:
         if verbose:
-            logging.getLogger(__name__).exception("the run failed")
+            logging.getLogger("pipelines").exception("the run failed")
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
         raise typer.Exit(int(error.exit_code)) from None
     except KeyboardInterrupt:

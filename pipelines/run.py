@@ -9,9 +9,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from qtickets_source.windows import Window
+
 from .errors import BusyError, ConfigurationError, RunError
 from .job_record import JobRecord, make_job_tables, start_job
-from .load import LoadReport, count_only, load, make_tables
+from .load import LoadReport, backfill, count_only, load, make_tables
 from .marts import MartsReport, build_marts
 from .progress import TerminalProgress
 from .service import open_service
@@ -54,6 +56,7 @@ class RunReport:
             "rows": rows,
             "requests": counts.requests,
             "retries": counts.retries,
+            "ignored_filters": self.load.findings.ignored,
             "new_columns": sorted(self.load.findings.new_columns),
             "withheld_fields": sorted(self.load.findings.withheld),
             "missing_fields": sorted(self.load.findings.missing),
@@ -87,8 +90,18 @@ def only_run(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def run(settings: Settings, console: Console, *, skip_marts: bool = False) -> RunReport:
+def run(
+    settings: Settings,
+    console: Console,
+    *,
+    skip_marts: bool = False,
+    period: Window | None = None,
+) -> RunReport:
     """Loads, builds the marts, records the run.
+
+    Args:
+        skip_marts: Load the raw tables only.
+        period: Load orders paid in [since, until) of the past, instead of what is new.
 
     Raises:
         RunError: With one line for the operator; where ClickHouse can be reached, the job log
@@ -104,24 +117,20 @@ def run(settings: Settings, console: Console, *, skip_marts: bool = False) -> Ru
                 warehouse.prepare(settings.mode)
                 record = start_job(settings, warehouse)
             with _recorded(record, report):
-                _load_and_build(settings, warehouse, report, console, skip_marts=skip_marts)
+                with open_service(settings) as service, report.timed("load"):
+                    progress = TerminalProgress(console)
+                    if period:
+                        report.load = backfill(settings, service, warehouse, progress, period)
+                    else:
+                        report.load = load(settings, service, warehouse, progress)
+                if not skip_marts:
+                    _build(settings, warehouse, report, console)
         finally:
             opened.__exit__(None, None, None)
     return report
 
 
-def _load_and_build(
-    settings: Settings,
-    warehouse: Warehouse,
-    report: RunReport,
-    console: Console,
-    *,
-    skip_marts: bool,
-) -> None:
-    with open_service(settings) as service, report.timed("load"):
-        report.load = load(settings, service, warehouse, TerminalProgress(console))
-    if skip_marts:
-        return
+def _build(settings: Settings, warehouse: Warehouse, report: RunReport, console: Console) -> None:
     before = table_rows(warehouse)
     with report.timed("marts"), console.status("Building and testing the marts (dbt build)"):
         report.marts = build_marts(settings, warehouse)

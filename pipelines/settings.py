@@ -198,6 +198,28 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
 
 
+def read_period(
+    since: datetime | None, until: datetime | None, settings: Settings
+) -> tuple[datetime, datetime | None] | None:
+    """Dates of the command line as a half-open period of moments, in the reporting time zone.
+
+    Raises:
+        ConfigurationError: An end without a beginning, or before it.
+    """
+    if since is None:
+        if until:
+            raise ConfigurationError("--until needs --since.")
+        return None
+    zone = ZoneInfo(settings.report_tz)
+    begins = since.replace(tzinfo=zone).astimezone(timezone.utc)
+    if until is None:
+        return begins, None
+    ends = (until + timedelta(days=1)).replace(tzinfo=zone).astimezone(timezone.utc)
+    if ends <= begins:
+        raise ConfigurationError(f"--until {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}.")
+    return begins, ends
+
+
 def _problem(location: tuple[int | str, ...], message: str) -> str:
     text = message.removeprefix("Value error, ").removeprefix("Input should be ")
     text = text.removesuffix(", unable to parse string as a number")

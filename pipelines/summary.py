@@ -68,6 +68,8 @@ def _marts(report: RunReport, console: Console) -> None:
 
 def _findings(report: RunReport, console: Console) -> None:
     findings = report.load.findings
+    if findings.ignored:
+        console.print(f"[yellow]The service ignored what it was asked:[/] {findings.ignored[0]}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
     if findings.withheld:

@@ -1,0 +1,35 @@
+"""Log lines: for people, or one JSON object a line for machines."""
+
+import json
+import logging
+from datetime import datetime, timezone
+
+_STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """A record as JSON: time (UTC), level, logger, message, and what was given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        facts |= {k: v for k, v in record.__dict__.items() if k not in _STANDARD and v is not None}
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False, default=str)
+
+
+def set_up_logs(*, verbose: bool, as_json: bool) -> None:
+    """Warnings of the project on stderr; with `verbose` one line a request."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    for name in ("qtickets_source", "pipelines"):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(logging.DEBUG if verbose else logging.WARNING)
