@@ -33,7 +33,19 @@ from .warehouse import Warehouse
 
 PIPELINE_NAME = "qtickets"
 
-RAW_TABLES = ("orders", "tickets", "events", "shows", "inventory", "discounts", "promo_codes")
+RAW_TABLES = (
+    "orders",
+    "tickets",
+    "events",
+    "shows",
+    "inventory",
+    "discounts",
+    "promo_codes",
+    "price_shades",
+    "clients",
+    "barcodes",
+    "partner_tickets",
+)
 
 # dlt warns that `dedup_sort` is ignored with append; on ClickHouse it names the version column.
 # Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
@@ -79,6 +91,7 @@ def load(
             initial_since=cursor_from - overlap,
             overlap_hours=settings.qtickets_since_hours,
             reread_days=settings.qtickets_reread_days,
+            **_partners(settings),
             **_access(settings, service, report),
             **_row_arguments(settings, report, warehouse),
         )
@@ -198,9 +211,19 @@ def _row_arguments(
     }
 
 
+def _partners(settings: Settings) -> dict[str, Any]:
+    token = settings.qtickets_partners_token
+    return {
+        "partners_base_url": settings.qtickets_partners_base_url,
+        "partners_token": token.get_secret_value() if token else None,
+        "partners_find_requests": settings.qtickets_partners_find_requests,
+    }
+
+
 def _skip(source: DltSource, settings: Settings) -> None:
-    for name in settings.skipped:
-        source.resources[name].selected = False
+    for name in RAW_TABLES:
+        if name in source.resources:
+            source.resources[name].selected = name not in settings.skipped
 
 
 def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> None:
@@ -306,7 +329,7 @@ def _newest_fetch(warehouse: Warehouse) -> datetime | None:
     """
     newest = datetime.fromtimestamp(0, timezone.utc)
     with warehouse.connect(warehouse.loader) as client:
-        if not client.command(f"EXISTS TABLE {warehouse.raw_db}.promo_codes"):
+        if not client.command(f"EXISTS TABLE {warehouse.raw_db}.partner_tickets"):
             return None
         for table in ("orders", "inventory", "events"):
             value = client.query(

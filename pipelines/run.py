@@ -57,6 +57,7 @@ class RunReport:
             "requests": counts.requests,
             "retries": counts.retries,
             "ignored_filters": self.load.findings.ignored,
+            "skipped_datasets": self.load.findings.skipped,
             "new_columns": sorted(self.load.findings.new_columns),
             "withheld_fields": sorted(self.load.findings.withheld),
             "missing_fields": sorted(self.load.findings.missing),

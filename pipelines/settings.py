@@ -86,6 +86,13 @@ class Settings(BaseSettings):
     qtickets_skip_inventory: bool = False
     qtickets_skip_discounts: bool = False
     qtickets_skip_promo_codes: bool = False
+    qtickets_skip_price_shades: bool = False
+    qtickets_skip_clients: bool = True
+    qtickets_skip_barcodes: bool = True
+    qtickets_skip_partner_tickets: bool = True
+    qtickets_partners_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    qtickets_partners_token: SecretStr | None = None
+    qtickets_partners_find_requests: list[dict[str, Any]] = Field(default_factory=list)
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_home: Path = PROJECT / ".qtickets"
     clickhouse_host: str | None = None
@@ -142,6 +149,10 @@ class Settings(BaseSettings):
             "inventory": self.qtickets_skip_inventory,
             "discounts": self.qtickets_skip_discounts,
             "promo_codes": self.qtickets_skip_promo_codes,
+            "price_shades": self.qtickets_skip_price_shades,
+            "clients": self.qtickets_skip_clients,
+            "barcodes": self.qtickets_skip_barcodes,
+            "partner_tickets": self.qtickets_skip_partner_tickets,
         }
         return {name for name, skip in switches.items() if skip}
 

@@ -29,7 +29,8 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
     table.add_column("raw table")
     table.add_column("rows fetched", justify="right")
     for name, rows in report.load.rows.items():
-        table.add_row(name, f"{rows:,}")
+        if name not in settings.skipped:
+            table.add_row(name, f"{rows:,}")
     console.print(table)
     _marts(report, console)
     _findings(report, console)
@@ -70,6 +71,8 @@ def _findings(report: RunReport, console: Console) -> None:
     findings = report.load.findings
     if findings.ignored:
         console.print(f"[yellow]The service ignored what it was asked:[/] {findings.ignored[0]}")
+    for dataset, reason in findings.skipped.items():
+        console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
     if findings.withheld:

@@ -10,10 +10,10 @@ Token and salt come from dlt's configuration: `sources.qtickets.token`, `sources
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import dlt
 import pyarrow as pa
@@ -22,7 +22,14 @@ from dlt.extract import DltResource
 
 from .backfill import orders_extent, qtickets_backfill_source
 from .client import open_client
-from .errors import NotFound, QTicketsError, ServiceUnavailable, UnexpectedAnswer
+from .errors import (
+    AccessRefused,
+    NotFound,
+    QTicketsError,
+    ServiceUnavailable,
+    UnexpectedAnswer,
+    UnknownPath,
+)
 from .order_pages import as_state, batches, is_loaded, loaded_windows
 from .pagination import TRANSPORTS, Transport
 from .privacy import salt_key
@@ -31,21 +38,30 @@ from .rows import (
     Findings,
     RowContext,
     SnapshotMoment,
+    barcode_table,
+    client_table,
     discount_table,
     event_tables,
     inventory_table,
     order_tables,
+    partner_ticket_table,
+    price_shade_table,
     promo_code_table,
     unreadable_inventory_table,
 )
 from .settings import (
+    BARCODE_FIELDS,
+    BARCODES_PATH,
     BASE_URL,
+    CLIENTS_PATH,
+    COLOR_THEMES_PATH,
     CONNECTIONS,
     DISCOUNTS_PATH,
     EVENTS_PATH,
     INITIAL_DAYS,
     ORDERS_PATH,
     OVERLAP_HOURS,
+    PARTNERS_FIND_PATH,
     PROMO_CODES_PATH,
     REREAD_DAYS,
     REREAD_EVERY,
@@ -57,10 +73,14 @@ from .settings import (
 from .stamps import Stamps
 from .tables import (
     ALL_TABLES,
+    BARCODES,
+    CLIENTS,
     DISCOUNTS,
     EVENTS,
     INVENTORY,
     ORDERS,
+    PARTNER_TICKETS,
+    PRICE_SHADES,
     PROMO_CODES,
     SHOWS,
     TICKETS,
@@ -80,6 +100,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dlt.source(name="qtickets", max_table_nesting=0)
@@ -94,6 +115,9 @@ def qtickets_source(
     timeout_seconds: float = TIMEOUT_SECONDS,
     retry_seconds: float = RETRY_SECONDS,
     transports: Sequence[Transport] = TRANSPORTS,
+    partners_base_url: str | None = None,
+    partners_token: TSecretStrValue | None = None,
+    partners_find_requests: Sequence[Mapping[str, Any]] = (),
     allowed_fields: Sequence[str] = (),
     fetched_after: datetime | None = None,
     counts: RequestCounts | None = None,
@@ -115,6 +139,9 @@ def qtickets_source(
         timeout_seconds: Time for one answer.
         retry_seconds: Time that one request may spend on being retried.
         transports: How list requests are sent, in the order in which they are tried.
+        partners_base_url: Address of the Partners API, for `partner_tickets`.
+        partners_token: Its key.
+        partners_find_requests: Filters of its ticket search, such as `{"id": [12361332]}`.
         allowed_fields: Unknown fields (`orders.some_field`) to load although they look personal.
         fetched_after: The newest `_fetched_at` already loaded, if the caller knows better than
             the source's state: versions continue above it.
@@ -123,7 +150,9 @@ def qtickets_source(
 
     Returns:
         `orders` (with table `tickets`), `order_changes` and `reread_orders` (the same tables),
-        `events` (with table `shows`), `inventory`, `discounts`, `promo_codes`.
+        `events` (with table `shows`), `inventory`, `discounts`, `promo_codes`, `price_shades`;
+        and, to be selected, `clients`, `barcodes`, `partner_tickets`. One of the latter eight
+        that the account may not read is skipped with a warning, and named in `findings`.
 
     Raises:
         QTicketsError: With one sentence that says what failed, where, and what to do. The
@@ -192,6 +221,14 @@ def qtickets_source(
     def event_pages() -> Iterator[list[Row]]:
         yield from client.listed(EVENTS_PATH)
 
+    def readable(dataset: str, items: Iterable[T]) -> Iterator[T]:
+        """The items; none more once the account turns out not to be allowed to read them."""
+        try:
+            yield from items
+        except (AccessRefused, NotFound, UnknownPath) as error:
+            findings.skipped[dataset] = str(error)
+            logger.warning("Dataset %s is left out of this run: %s", dataset, error)
+
     def order_rows(page: list[Row]) -> Iterator[Any]:
         order_table, ticket_table = order_tables(page, context)
         yield ORDERS.marked(order_table)
@@ -258,9 +295,8 @@ def qtickets_source(
         event, show = event_and_show
         moment = SnapshotMoment(snapshot_at, fetched_at=stamps.next())
         try:
-            seats = client.get(
-                SEATS_PATH.format(show_id=show["id"]), {"select": list(SEAT_FIELDS), "flat": True}
-            )
+            path = SEATS_PATH.format(show_id=show["id"])
+            seats = client.get(path, {"select": list(SEAT_FIELDS), "flat": True})
             rows = seats.values() if isinstance(seats, dict) else seats
             return inventory_table(event["id"], show["id"], rows, moment, context)
         except (NotFound, ServiceUnavailable, UnexpectedAnswer) as error:
@@ -270,15 +306,72 @@ def qtickets_source(
 
     @dlt.resource(name="discounts")
     def discounts() -> Iterator[Any]:
-        for page in client.listed(DISCOUNTS_PATH):
+        for page in readable("discounts", client.listed(DISCOUNTS_PATH)):
             yield DISCOUNTS.marked(discount_table(page, context))
 
     @dlt.resource(name="promo_codes")
     def promo_codes() -> Iterator[Any]:
-        for page in client.listed(PROMO_CODES_PATH):
+        for page in readable("promo_codes", client.listed(PROMO_CODES_PATH)):
             yield PROMO_CODES.marked(promo_code_table(page, context))
 
-    return orders, order_changes, reread_orders, events, inventory, discounts, promo_codes
+    @dlt.resource(name="price_shades")
+    def price_shades() -> Iterator[Any]:
+        for page in readable("price_shades", client.single(COLOR_THEMES_PATH, {})):
+            yield PRICE_SHADES.marked(price_shade_table(page, context))
+
+    @dlt.resource(name="clients", selected=False)
+    def clients() -> Iterator[Any]:
+        """Buyers that have come since the last run, by id; what they are called is not kept."""
+        state = dlt.current.resource_state("clients")
+        newer = [Condition("id", ">", state.get("last_id", 0))]
+        for page in readable("clients", client.walk(CLIENTS_PATH, newer)):
+            if page:
+                yield CLIENTS.marked(client_table(page, context))
+                state["last_id"] = page[-1]["id"]
+
+    @dlt.transformer(name="barcodes", data_from=event_pages, selected=False)
+    def barcodes(page: list[Row]) -> Iterator[Any]:
+        """The valid tickets of every show that can still change, several shows at a time."""
+        shows = [show for event in page for show in _open_shows(event, client.now())]
+        tables = [*readable("barcodes", client.each(read_barcodes, shows))]
+        if tables:
+            yield BARCODES.marked(pa.concat_tables(tables, promote_options="default"))
+
+    def read_barcodes(show: Row) -> pa.Table:
+        path = BARCODES_PATH.format(show_id=show["id"])
+        (tickets,) = client.single(path, {"select": list(BARCODE_FIELDS)})
+        valid = [ticket for ticket in tickets if ticket.get("barcode")]
+        return barcode_table(show["id"], valid, context)
+
+    @dlt.resource(name="partner_tickets", selected=False)
+    def partner_tickets() -> Iterator[Any]:
+        """Tickets found through the Partners API by the given filters."""
+        partners = open_client(
+            base_url=partners_base_url or "",
+            token=partners_token or "",
+            stamps=stamps,
+            timeout_seconds=timeout_seconds,
+            retry_seconds=retry_seconds,
+            counts=counts,
+        )
+        for wanted in partners_find_requests:
+            found = partners.single(PARTNERS_FIND_PATH, {"filter": dict(wanted)})
+            for page in readable("partner_tickets", found):
+                yield PARTNER_TICKETS.marked(partner_ticket_table(page, context))
+
+    return (
+        orders,
+        order_changes,
+        reread_orders,
+        events,
+        inventory,
+        discounts,
+        promo_codes,
+        price_shades,
+        clients,
+        barcodes,
+        partner_tickets,
+    )
 
 
 @dlt.source(name="qtickets", max_table_nesting=0)

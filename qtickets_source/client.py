@@ -15,7 +15,14 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Response
 
-from .errors import AccessRefused, FilterIgnored, NotFound, PagesDontAddUp, UnexpectedAnswer
+from .errors import (
+    AccessRefused,
+    FilterIgnored,
+    NotFound,
+    PagesDontAddUp,
+    UnexpectedAnswer,
+    UnknownPath,
+)
 from .pagination import (
     TRANSPORTS,
     BodyPagePaginator,
@@ -136,6 +143,14 @@ class QTicketsClient:
         """The `data` of a single answer; `body` goes as the JSON body of the GET."""
         response = self._rest.get(path, json=body, hooks={"response": [self._check]})
         return response.json()["data"]
+
+    def single(self, path: str, body: Row) -> Pages:
+        """The rows of a list that is not paged, as one page, stamped."""
+        stamp = self._stamps.next()
+        rows = self.get(path, body) or []
+        for row in rows:
+            row["_fetched_at"] = stamp
+        yield rows
 
     def each(self, task: Callable[[Task], Result], items: Sequence[Task]) -> Iterator[Result]:
         """Results of a task for each item, several at a time, in order."""
@@ -280,7 +295,7 @@ def checked_payload(response: Response) -> Row:
     if status == 404 and is_json:
         raise NotFound(f"QTickets has no such row: HTTP 404 on GET {path}.")
     if status == 404:
-        raise UnexpectedAnswer(
+        raise UnknownPath(
             f"QTickets knows no path {path} (HTTP 404 with a web page). Check QTICKETS_BASE_URL;"
             " it ends in /api/rest/v1."
         )
@@ -299,6 +314,14 @@ def checked_payload(response: Response) -> Row:
             f"GET {path} answered HTTP 200 with {kind} instead of JSON. The service may be under"
             " maintenance, or QTICKETS_BASE_URL points at a site, not at its API."
         ) from None
+    if isinstance(payload, list):
+        # `/shows/{id}/barcodes` answers a bare list.
+        return {"data": payload}
+    if isinstance(payload, dict) and payload.get("code") == "WRONG_AUTHORIZATION":
+        # The Partners API says so with HTTP 200.
+        raise AccessRefused(f"QTickets refused the key of the Partners API on GET {path}.")
+    if isinstance(payload, dict) and payload.get("status") == "success":
+        payload = {**payload, "data": payload.get("result")}
     if not isinstance(payload, dict) or "data" not in payload:
         raise UnexpectedAnswer(
             f"GET {path} answered JSON without `data`. Nothing was loaded; report it as a changed"

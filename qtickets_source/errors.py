@@ -25,6 +25,10 @@ class UnexpectedAnswer(QTicketsError):
     """The service answered something that is not what its documentation promises."""
 
 
+class UnknownPath(UnexpectedAnswer):
+    """The service has no such path (404 with a web page)."""
+
+
 class FilterIgnored(UnexpectedAnswer):
     """The service answered rows that the request's `where` excludes."""
 

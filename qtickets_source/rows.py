@@ -13,10 +13,14 @@ from .columns import flag, json_text, plain_text, to_arrow
 from .errors import BadRow
 from .privacy import hashed, looks_personal
 from .tables import (
+    BARCODES,
+    CLIENTS,
     DISCOUNTS,
     EVENTS,
     INVENTORY,
     ORDERS,
+    PARTNER_TICKETS,
+    PRICE_SHADES,
     PROMO_CODES,
     SHOWS,
     TICKETS,
@@ -35,12 +39,14 @@ class Findings:
         withheld: `table.field` of unknown fields that look personal, not loaded.
         missing: `table.field` of known fields that a whole page lacked.
         ignored: What the service ignored of a request, by transport.
+        skipped: Datasets that the account may not read, and why.
     """
 
     new_columns: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,63 @@ def discount_table(discounts: Sequence[Row], context: RowContext) -> pa.Table:
 def promo_code_table(codes: Sequence[Row], context: RowContext) -> pa.Table:
     """Promo codes, stamped."""
     return _table(PROMO_CODES, "promo code", codes, context)
+
+
+def price_shade_table(shades: Sequence[Row], context: RowContext) -> pa.Table:
+    """Price shades, stamped: the colours of price zones on a seat plan."""
+    return _table(PRICE_SHADES, "price shade", shades, context)
+
+
+def client_table(clients: Sequence[Row], context: RowContext) -> pa.Table:
+    """Buyers, stamped, as hashes; the hash of the id is that of `orders.buyer_hash`."""
+    details = [client.get("details") or {} for client in clients]
+    return _table(
+        CLIENTS,
+        "client",
+        clients,
+        context,
+        _fetched_at=[client["_fetched_at"] for client in clients],
+        id_hash=[hashed(context.salt, "client", client.get("id")) for client in clients],
+        email_hash=[hashed(context.salt, "email", _folded(c.get("email"))) for c in clients],
+        phone_hash=[hashed(context.salt, "phone", _digits(d.get("phone"))) for d in details],
+    )
+
+
+def barcode_table(show_id: int, tickets: Sequence[Row], context: RowContext) -> pa.Table:
+    """Valid tickets of a show, stamped; the hash is that of `tickets.barcode_hash`."""
+    return _table(
+        BARCODES,
+        f"show {show_id}, ticket",
+        tickets,
+        context,
+        show_id=[show_id] * len(tickets),
+        barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
+    )
+
+
+def partner_ticket_table(tickets: Sequence[Row], context: RowContext) -> pa.Table:
+    """Tickets found through the Partners API, stamped; the partner's own numbers as hashes."""
+    return _table(
+        PARTNER_TICKETS,
+        "partner ticket",
+        tickets,
+        context,
+        barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
+        external_order_hash=[
+            hashed(context.salt, "external order", t.get("external_order_id")) for t in tickets
+        ],
+        external_hash=[hashed(context.salt, "external", t.get("external_id")) for t in tickets],
+    )
+
+
+def _folded(text: Any) -> str | None:
+    """An e-mail as people mean it: without case and blanks."""
+    return str(text).strip().lower() if text else None
+
+
+def _digits(text: Any) -> str | None:
+    """A phone number as people mean it: its digits."""
+    return re.sub(r"\D", "", str(text)) if text else None
 
 
 def inventory_table(

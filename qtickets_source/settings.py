@@ -8,6 +8,10 @@ ORDERS_PATH = "orders"
 EVENTS_PATH = "events"
 DISCOUNTS_PATH = "discounts"
 PROMO_CODES_PATH = "promo-codes"
+COLOR_THEMES_PATH = "color-themes"
+PARTNERS_FIND_PATH = "tickets/find"
+CLIENTS_PATH = "clients"
+BARCODES_PATH = "shows/{show_id}/barcodes"
 SEATS_PATH = "shows/{show_id}/seats"
 
 # The least that capacity, what is left, and prices need; the answer of a hall is large.
@@ -22,6 +26,11 @@ SEAT_FIELDS = (
     "payed_quantity",
     "disabled",
 )
+
+BARCODE_FIELDS = ("barcode", "price", "seat_name", "admission", "zone_name", "row", "place")
+
+# Left out unless selected: slow, or of use to few.
+OPTIONAL_RESOURCES = ("clients", "barcodes", "partner_tickets")
 
 INITIAL_DAYS = 30
 OVERLAP_HOURS = 2.0

@@ -242,4 +242,71 @@ PROMO_CODES = RawTable(
     ),
 )
 
-ALL_TABLES = (ORDERS, TICKETS, EVENTS, SHOWS, INVENTORY, DISCOUNTS, PROMO_CODES)
+PRICE_SHADES = RawTable(
+    name="price_shades",
+    key=("id",),
+    derived_columns=(_FETCHED_AT,),
+    field_columns=(*_columns("integer", "id", required=True), *_columns("text", "name color")),
+)
+
+# Of a buyer nothing is kept but what tells buyers apart.
+CLIENTS = RawTable(
+    name="clients",
+    key=("id_hash",),
+    derived_columns=(
+        _FETCHED_AT,
+        Column("id_hash", "text", required=True),
+        *_columns("text", "email_hash phone_hash"),
+    ),
+    field_columns=(),
+)
+
+# The valid tickets of a show, as the scanners at the door know them.
+BARCODES = RawTable(
+    name="barcodes",
+    key=("show_id", "barcode_hash"),
+    derived_columns=(
+        _FETCHED_AT,
+        Column("show_id", "integer", required=True),
+        Column("barcode_hash", "text", required=True),
+    ),
+    field_columns=(
+        *_columns("money", "price"),
+        *_columns("text", "seat_name zone_name row place"),
+        *_columns("flag", "admission"),
+        *_columns("timestamp", "checked_at"),
+    ),
+    withheld=WITHHELD_TICKET_FIELDS,
+)
+
+PARTNER_TICKETS = RawTable(
+    name="partner_tickets",
+    key=("id",),
+    derived_columns=(
+        _FETCHED_AT,
+        *_columns("text", "barcode_hash external_order_hash external_hash"),
+    ),
+    field_columns=(
+        *_columns("integer", "id", required=True),
+        *_columns("integer", "event_id show_id"),
+        *_columns("flag", "paid deleted admission"),
+        *_columns("timestamp", "paid_at reserved_to"),
+        *_columns("text", "seat_id offer_id"),
+        *_columns("money", "price"),
+    ),
+    withheld=WITHHELD_TICKET_FIELDS | {"external_id", "external_order_id"},
+)
+
+ALL_TABLES = (
+    ORDERS,
+    TICKETS,
+    EVENTS,
+    SHOWS,
+    INVENTORY,
+    DISCOUNTS,
+    PROMO_CODES,
+    PRICE_SHADES,
+    CLIENTS,
+    BARCODES,
+    PARTNER_TICKETS,
+)
