@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from requests import Response
+from requests import Request, Response
 
 from .errors import (
     AccessRefused,
@@ -29,6 +29,7 @@ from .pagination import (
     KeysetPaginator,
     PageTally,
     Transport,
+    put,
     service_time,
 )
 from .query import Condition
@@ -42,6 +43,13 @@ Row = dict[str, Any]
 Pages = Iterator[list[Row]]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class _QuietRESTClient(RESTClient):
+    """dlt's client without its own line about each request: at debug it shows the whole body."""
+
+    def _log_request(self, request: Request, prepared_url: str) -> None:
+        """The session logs every request, and every repetition of it."""
 
 
 class QTicketsClient:
@@ -76,13 +84,14 @@ class QTicketsClient:
         """The service's time at its last answer (UTC); the machine's own may be wrong."""
         self.ignored: list[str] = []
         """What the service ignored, for the log of the run."""
-        self._transports = list(transports)
+        self._transports = tuple(transports)
+        self._preferred = self._transports[0]
         self._connections = connections
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
-        self._rest = RESTClient(
+        self._rest = _QuietRESTClient(
             base_url,
             headers={"Accept": "application/json"},
-            auth=BearerTokenAuth(token),
+            auth=BearerTokenAuth(_as_header(token)),
             data_selector="data",
             session=session,
         )
@@ -95,11 +104,21 @@ class QTicketsClient:
         return self.clock
 
     def count(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
-        """(records of a list, its first page)."""
-        tally = PageTally(path)
-        paginator = BodyPagePaginator(path, conditions, self._transports[0], tally=tally)
-        rows = next(self._paginate(path, paginator), [])
-        return tally.total or 0, rows
+        """(records of a list, its first page); (0, []) if the service ignores the filter.
+
+        Counting would then mean reading everything, which whoever asks is about to do anyway.
+        """
+
+        def first_page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
+            tally = PageTally(path)
+            paginator = BodyPagePaginator(path, conditions, transport, tally=tally)
+            rows = next(self._paginate(path, paginator))
+            yield tally.total or 0, rows
+
+        try:
+            return next(self._by_any_transport(first_page))
+        except FilterIgnored:
+            return 0, []
 
     def walk(
         self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
@@ -126,22 +145,26 @@ class QTicketsClient:
 
             return _twice(from_there)
 
-        return self._by_any_transport(path, conditions, walk)
+        return self._filtered(path, conditions, walk, closed_by)
 
     def listed(self, path: str, conditions: Sequence[Condition] = ()) -> Pages:
         """Pages of a list by number, several at a time, in order.
 
         For short lists, and for windows that are closed: whose conditions new rows cannot meet.
         """
-        return self._by_any_transport(
+        return self._filtered(
             path,
             conditions,
             lambda transport: _twice(lambda: self._in_lanes(path, conditions, transport)),
         )
 
     def get(self, path: str, body: Row) -> Any:
-        """The `data` of a single answer; `body` goes as the JSON body of the GET."""
-        response = self._rest.get(path, json=body, hooks={"response": [self._check]})
+        """The `data` of a single answer; `body` is sent as lists send theirs, but never by POST."""
+        request = Request()
+        put(request, "get_query" if self._preferred == "get_query" else "get_body", body)
+        response = self._rest.get(
+            path, json=request.json, params=request.params, hooks={"response": [self._check]}
+        )
         return response.json()["data"]
 
     def single(self, path: str, body: Row) -> Pages:
@@ -156,45 +179,71 @@ class QTicketsClient:
         """Results of a task for each item, several at a time, in order."""
         return self._pool.map(task, items)
 
-    def _by_any_transport(
+    def _by_any_transport(self, pages: Callable[[Transport], Iterator[Result]]) -> Iterator[Result]:
+        """What the first transport gives that the service honours, the one that worked last first.
+
+        Raises:
+            FilterIgnored: The service honours none.
+        """
+        others = [transport for transport in self._transports if transport != self._preferred]
+        transport = self._preferred
+        while True:
+            try:
+                yield from pages(transport)
+            except FilterIgnored as error:
+                self.ignored.append(f"{transport}: {error}")
+                if not others:
+                    raise
+                transport = others.pop(0)
+                logger.warning("%s Trying %s instead.", error, transport)
+                continue
+            self._preferred = transport
+            return
+
+    def _filtered(
         self,
         path: str,
         conditions: Sequence[Condition],
         pages: Callable[[Transport], Pages],
+        closed_by: str | None = None,
     ) -> Pages:
-        """The pages by the first transport that the service honours, else all, filtered here."""
-        while True:
-            transport = self._transports[0]
-            try:
-                yield from pages(transport)
-                return
-            except FilterIgnored as error:
-                self.ignored.append(f"{transport}: {error}")
-                if len(self._transports) > 1:
-                    self._transports.pop(0)
-                    logger.warning("%s Trying %s instead.", error, self._transports[0])
-                    continue
-                if not conditions:
-                    raise
-                logger.warning(
-                    "%s No way of asking is honoured: reading all of /%s and filtering here. This"
-                    " costs a request for every page of the whole history, in every run.",
-                    error,
-                    path,
-                )
-            break
+        """The pages by a transport that the service honours, else all of them, filtered here."""
         try:
-            for page in _twice(lambda: self._in_lanes(path, (), TRANSPORTS[0])):
+            yield from self._by_any_transport(pages)
+            return
+        except FilterIgnored as error:
+            if not conditions:
+                raise
+            ignored = error
+        logger.warning(
+            "%s No way of asking is honoured: reading all of /%s and filtering here. This costs a"
+            " request for every page of the whole history, in every run.",
+            ignored,
+            path,
+        )
+        try:
+            for page in _twice(lambda: self._in_lanes(path, (), TRANSPORTS[0], may_grow=True)):
+                if closed_by:
+                    conditions = (*conditions, Condition(closed_by, "<=", self.now()))
+                    closed_by = None
                 yield [row for row in page if all(item.holds(row) for item in conditions)]
         except FilterIgnored:
-            raise FilterIgnored(self.ignored[-1].partition(": ")[2]) from None
+            # It ignores `page` too. What was asked for first says more than that.
+            raise ignored from None
 
-    def _in_lanes(self, path: str, conditions: Sequence[Condition], transport: Transport) -> Pages:
+    def _in_lanes(
+        self,
+        path: str,
+        conditions: Sequence[Condition],
+        transport: Transport,
+        *,
+        may_grow: bool = False,
+    ) -> Pages:
         """Page 1 alone, which tells how many there are; the others by lanes in parallel.
 
         Each lane has one page under way at most, so memory does not depend on the list's length.
         """
-        tally = PageTally(path)
+        tally = PageTally(path, may_grow=may_grow)
         first = BodyPagePaginator(path, conditions, transport, tally=tally)
         one_page = self._paginate(path, first)
         yield next(one_page)
@@ -202,7 +251,13 @@ class QTicketsClient:
         waiting: deque[tuple[Pages, Future[list[Row] | None]]] = deque()
         for lane in range(lanes):
             paginator = BodyPagePaginator(
-                path, conditions, transport, tally=tally, first=lane + 2, step=lanes
+                path,
+                conditions,
+                transport,
+                tally=tally,
+                first=lane + 2,
+                step=lanes,
+                last=first.pages,
             )
             pages = self._paginate(path, paginator)
             waiting.append((pages, self._pool.submit(next, pages, None)))
@@ -280,6 +335,17 @@ def _twice(pages: Callable[[], Pages]) -> Pages:
     except PagesDontAddUp as error:
         logger.warning("%s Reading it once more.", error)
         yield from pages()
+
+
+def _as_header(token: str) -> str:
+    """The token, fit for a header; requests' own complaint would show it."""
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise AccessRefused(
+            "QTICKETS_TOKEN holds a blank, a line break or a letter that no token has. Nothing was"
+            " sent; copy it again from the QTickets cabinet, Settings → API."
+        )
+    return token
 
 
 def checked_payload(response: Response) -> Row:

@@ -31,7 +31,7 @@ def put(request: Request, transport: Transport, body: dict[str, Any]) -> None:
     if transport == "get_query":
         request.json = None
         request.params = {
-            name: json.dumps(value) if isinstance(value, (list, dict)) else value
+            name: json.dumps(value) if isinstance(value, (list, dict, bool)) else value
             for name, value in body.items()
         }
         return
@@ -51,12 +51,27 @@ def _paging(response: Response, path: str) -> tuple[int, int]:
     """(`perPage`, `total`) of an answer."""
     paging = response.json().get("paging")
     try:
-        return int(paging["perPage"]), int(paging["total"])
+        per_page, total = int(paging["perPage"]), int(paging["total"])
     except (TypeError, KeyError, ValueError):
+        per_page = total = 0
+    if per_page < 1:
         raise UnexpectedAnswer(
             f"GET /{path} answered without a usable `paging` object: the number of rows cannot be"
             " checked, so nothing was loaded. Report it as a changed API."
-        ) from None
+        )
+    return per_page, total
+
+
+def _rows(data: list[Any] | None, path: str) -> list[dict[str, Any]]:
+    """The rows of a page, each an object with a number as its `id`."""
+    rows = data or []
+    for row in rows:
+        if not isinstance(row, dict) or type(row.get("id")) is not int:
+            raise UnexpectedAnswer(
+                f"GET /{path} answered a list whose rows are no objects with a whole number as"
+                " `id`. Nothing was loaded; report it as a changed API."
+            )
+    return rows
 
 
 def _hold(rows: Sequence[dict[str, Any]], asked: Sequence[Condition], path: str) -> None:
@@ -72,10 +87,16 @@ def _hold(rows: Sequence[dict[str, Any]], asked: Sequence[Condition], path: str)
 
 
 class PageTally:
-    """What the pages of one list, fetched by several paginators, add up to."""
+    """What the pages of one list, fetched by several paginators, add up to.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: For messages.
+        may_grow: The list is open: new rows may come at its end meanwhile.
+    """
+
+    def __init__(self, path: str, *, may_grow: bool = False) -> None:
         self._path = path
+        self._may_grow = may_grow
         self._ids: set[Any] = set()
         self._rows = 0
         self.total: int | None = None
@@ -89,7 +110,7 @@ class PageTally:
                 f"GET /{self._path}: a page holds nothing but rows of an earlier page. The service"
                 " ignores `page`; nothing was loaded."
             )
-        if total != self.total:
+        if total != self.total and not (self._may_grow and total > self.total):
             raise PagesDontAddUp(
                 f"GET /{self._path}: the list changed from {self.total} to {total} records while"
                 " its pages were read. Nothing was loaded; the next run tries again."
@@ -99,7 +120,10 @@ class PageTally:
 
     def check(self) -> None:
         """Raises PagesDontAddUp unless every record came once."""
-        if not len(self._ids) == self._rows == self.total:
+        complete = self._rows == self.total or (
+            self._may_grow and self.total is not None and self._rows > self.total
+        )
+        if len(self._ids) != self._rows or not complete:
             raise PagesDontAddUp(
                 f"GET /{self._path}: {self._rows} rows came, {len(self._ids)} different ones,"
                 f" though the service counts {self.total}. Nothing was loaded; the next run tries"
@@ -120,6 +144,7 @@ class BodyPagePaginator(BasePaginator):
         tally: Where the rows are counted, together with those of the other paginators.
         first: The first page to ask for.
         step: Distance to the next one.
+        last: Where to stop; by default at the last page there is.
     """
 
     def __init__(
@@ -131,6 +156,7 @@ class BodyPagePaginator(BasePaginator):
         tally: PageTally,
         first: int = 1,
         step: int = 1,
+        last: int | None = None,
     ) -> None:
         super().__init__()
         self._path = path
@@ -139,13 +165,14 @@ class BodyPagePaginator(BasePaginator):
         self._tally = tally
         self._page = first
         self._step = step
+        self._last = last
         self.pages = first
 
     def init_request(self, request: Request) -> None:
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = data or []
+        rows = _rows(data, self._path)
         per_page, total = _paging(response, self._path)
         current = response.json()["paging"].get("currentPage")
         _hold(rows, self._conditions, self._path)
@@ -157,7 +184,7 @@ class BodyPagePaginator(BasePaginator):
         self._tally.add(rows, total)
         self.pages = math.ceil(total / per_page)
         self._page += self._step
-        self._has_next_page = self._page <= self.pages
+        self._has_next_page = self._page <= (self._last or self.pages)
 
     def update_request(self, request: Request) -> None:
         body: dict[str, Any] = {"page": self._page}
@@ -208,7 +235,7 @@ class KeysetPaginator(BasePaginator):
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = data or []
+        rows = _rows(data, self._path)
         per_page, total = _paging(response, self._path)
         _hold(rows, self._asked(), self._path)
         ids = [row["id"] for row in rows]

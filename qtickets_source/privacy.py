@@ -67,6 +67,15 @@ _PERSONAL_VALUE = re.compile(
 )
 
 
+# Inside of JSON fields plain `name`s are those of events and zones.
+_WITHHELD_INSIDE = WITHHELD_ORDER_FIELDS | WITHHELD_TICKET_FIELDS
+_PERSONAL_KEY = re.compile(
+    r"mail|phone|(^|_)(fio|inn|kpp|snils|passport|uniqid|barcode|card|token|hash)(_|$)|surname"
+    r"|client_|buyer|payer|(^|_)url(_|$)|comment",
+    re.IGNORECASE,
+)
+
+
 def salt_key(salt: str) -> bytes:
     """The salt, of any length, as the key of `hashed`."""
     return blake2b(salt.encode(), digest_size=32).digest()
@@ -96,13 +105,17 @@ def looks_personal(name: str, value: object) -> bool:
 
 
 def without_personal_values(value: Any) -> Any:
-    """The same JSON value, with every text that looks like a person or a link taken out.
+    """The same JSON value, without what is about people or opens their tickets.
 
-    For fields that are loaded as JSON text though somebody else fills them: a `utm_term` can be
-    an e-mail address as well as a search phrase.
+    For fields that are loaded as JSON text: an exchange names the other order with its `uniqid`,
+    and a `utm_term` can be an e-mail address as well as a search phrase.
     """
     if isinstance(value, dict):
-        return {key: without_personal_values(item) for key, item in value.items()}
+        return {
+            key: without_personal_values(item)
+            for key, item in value.items()
+            if key not in _WITHHELD_INSIDE and not _PERSONAL_KEY.search(key)
+        }
     if isinstance(value, list):
         return [without_personal_values(item) for item in value]
     if isinstance(value, str) and _PERSONAL_VALUE.search(value):

@@ -73,7 +73,8 @@ class _WaitRetryAfterOrBackoff(wait_exponential_retry_after):
         return super().__call__(retry_state) + tenacity.wait_random(0, 0.5)(retry_state)
 
 
-LIST_KEYS = frozenset({"where", "orderBy", "page", "select", "flat"})
+LIST_PATHS = ("/orders", "/events", "/clients", "/discounts", "/promo-codes")
+LIST_KEYS = frozenset({"where", "orderBy", "page"})
 
 
 class ReadOnlySession(requests.Session):
@@ -128,7 +129,8 @@ class ReadOnlySession(requests.Session):
         kwargs["allow_redirects"] = False
         kwargs["timeout"] = self.timeout
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(self._retry_seconds)
+            # Before the wait, not after it: `Retry-After` may name tomorrow.
+            stop=tenacity.stop_before_delay(self._retry_seconds)
             | tenacity.stop_after_attempt(self._max_attempts),
             wait=_WaitRetryAfterOrBackoff(multiplier=0.5, max=30),
             retry=tenacity.retry_if_exception_type((TransientAnswer, *TRANSIENT_ERRORS)),
@@ -165,16 +167,24 @@ class ReadOnlySession(requests.Session):
                 _log(request, path, response, seconds, attempt)
         if response.status_code in TRANSIENT_STATUSES:
             if response.status_code in OVERLOADED_STATUSES:
-                self._throttle.slow_down(retry_after(response) or 0)
+                self._throttle.slow_down(min(retry_after(response) or 0, self._retry_seconds))
             raise TransientAnswer(response)
         self._throttle.went_well()
         return response
 
 
 def _is_list_request(request: requests.PreparedRequest) -> bool:
-    """Whether a POST can only be a list request: creating and refunding need other keys."""
-    body = json.loads(request.body or "{}")
-    return request.method == "POST" and bool(body) and set(body) <= LIST_KEYS
+    """Whether a POST can only be a list request: to a list's own path, with a filter's keys only.
+
+    Creating an order, refunding and scanning need other keys, or another path.
+    """
+    if request.method != "POST" or not urlsplit(request.url or "").path.endswith(LIST_PATHS):
+        return False
+    try:
+        body = json.loads(request.body or "")
+    except ValueError:
+        return False
+    return isinstance(body, dict) and bool(body) and set(body) <= LIST_KEYS
 
 
 def _log(
