@@ -12,6 +12,7 @@ Token and salt come from dlt's configuration: `sources.qtickets.token`, `sources
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -174,7 +175,11 @@ def qtickets_source(
     context = RowContext(salt_key(pii_salt), frozenset(allowed_fields), findings)
     since = initial_since or datetime.now(timezone.utc) - timedelta(days=INITIAL_DAYS)
     overlap = timedelta(hours=overlap_hours)
-    snapshot_at = stamps.next()
+
+    @cache
+    def snapshot_at() -> datetime:
+        """One moment for all seats of the run, by the clock that sales go by: the service's."""
+        return client.now()
 
     @dlt.resource(name="paid_pages", selected=False)
     def paid_pages(
@@ -286,14 +291,14 @@ def qtickets_source(
     @dlt.transformer(name="inventory", data_from=event_pages)
     def inventory(page: list[Row]) -> Iterator[Any]:
         """A snapshot of the seats of every show that can still change, several at a time."""
-        shows = [(event, show) for event in page for show in _open_shows(event, client.now())]
+        shows = [(event, show) for event in page for show in _open_shows(event, snapshot_at())]
         tables = list(client.each(read_seats, shows))
         if tables:
             yield INVENTORY.marked(pa.concat_tables(tables))
 
     def read_seats(event_and_show: tuple[Row, Row]) -> pa.Table:
         event, show = event_and_show
-        moment = SnapshotMoment(snapshot_at, fetched_at=stamps.next())
+        moment = SnapshotMoment(snapshot_at(), fetched_at=stamps.next())
         try:
             path = SEATS_PATH.format(show_id=show["id"])
             seats = client.get(path, {"select": list(SEAT_FIELDS), "flat": True})

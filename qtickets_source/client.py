@@ -189,16 +189,17 @@ class QTicketsClient:
         transport = self._preferred
         while True:
             try:
-                yield from pages(transport)
+                for page in pages(transport):
+                    self._preferred = transport
+                    yield page
+                return
             except FilterIgnored as error:
                 self.ignored.append(f"{transport}: {error}")
                 if not others:
+                    self._preferred = self._transports[0]
                     raise
                 transport = others.pop(0)
                 logger.warning("%s Trying %s instead.", error, transport)
-                continue
-            self._preferred = transport
-            return
 
     def _filtered(
         self,
