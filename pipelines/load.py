@@ -78,13 +78,13 @@ def load(
     """
     report = LoadReport()
     with _pipeline(warehouse, _working_folder(settings), progress) as pipeline:
-        _open_tables(pipeline, warehouse)
+        newest = _open_tables(pipeline, warehouse)
         if unfinished := _state(pipeline).get("backfill"):
-            _backfill(settings, service, pipeline, report, progress, unfinished)
+            _backfill(settings, service, pipeline, report, progress, unfinished, newest)
         if "cursor_from" not in _state(pipeline):
             since = settings.initial_since(datetime.now(timezone.utc))
             first = {"since": since, "until": None, "is_first": True}
-            _backfill(settings, service, pipeline, report, progress, first)
+            _backfill(settings, service, pipeline, report, progress, first, newest)
         cursor_from = _state(pipeline)["cursor_from"]
         overlap = timedelta(hours=settings.qtickets_since_hours)
         source = qtickets_source(
@@ -93,7 +93,7 @@ def load(
             reread_days=settings.qtickets_reread_days,
             **_partners(settings),
             **_access(settings, service, report),
-            **_row_arguments(settings, report, warehouse),
+            **_row_arguments(settings, report, newest),
         )
         _skip(source, settings)
         _run(pipeline, source, report)
@@ -116,11 +116,11 @@ def backfill(
     report = LoadReport()
     since, until = period
     with _pipeline(warehouse, _working_folder(settings), progress) as pipeline:
-        _open_tables(pipeline, warehouse)
+        newest = _open_tables(pipeline, warehouse)
         job = _state(pipeline).get("backfill")
         if not job or (job["since"], job["until"]) != (since, until):
             job = {"since": since, "until": until, "is_first": False}
-        _backfill(settings, service, pipeline, report, progress, job)
+        _backfill(settings, service, pipeline, report, progress, job, newest)
     return report
 
 
@@ -131,6 +131,7 @@ def _backfill(
     report: LoadReport,
     progress: TerminalProgress,
     job: dict[str, Any],
+    newest: datetime | None,
 ) -> None:
     """Loads the windows of a period that are not done, oldest first, each committed on its own.
 
@@ -148,7 +149,7 @@ def _backfill(
         if rest is None and job["is_first"]:
             remember["cursor_from"] = until
         source = qtickets_backfill_source(
-            start, end, remember, **access, **_row_arguments(settings, report, None)
+            start, end, remember, **access, **_row_arguments(settings, report, newest)
         )
         _run(pipeline, source, report)
 
@@ -200,14 +201,14 @@ def _access(settings: Settings, service: Service, report: LoadReport) -> dict[st
 
 
 def _row_arguments(
-    settings: Settings, report: LoadReport, warehouse: Warehouse | None, *, keep_salt: bool = True
+    settings: Settings, report: LoadReport, newest: datetime | None, *, keep_salt: bool = True
 ) -> dict[str, Any]:
     """How answers become rows."""
     return {
         "pii_salt": settings.pii_salt(keep=keep_salt),
         "allowed_fields": settings.qtickets_allow_fields,
         "findings": report.findings,
-        "fetched_after": _newest_fetch(warehouse) if warehouse else None,
+        "fetched_after": newest,
     }
 
 
@@ -226,12 +227,16 @@ def _skip(source: DltSource, settings: Settings) -> None:
             source.resources[name].selected = name not in settings.skipped
 
 
-def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> None:
-    """Makes the raw tables before the first load, or takes up the state of the last one."""
-    if _newest_fetch(warehouse) is None:
-        pipeline.run(empty_tables_source())
-    else:
-        pipeline.sync_destination()
+def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> datetime | None:
+    """Makes the raw tables before the first load, or takes up the state of the last one.
+
+    Returns:
+        The newest `_fetched_at` in them; None before the first load.
+    """
+    newest = _newest_fetch(warehouse)
+    # Without data a run only takes up the state, and later ones don't do it again.
+    pipeline.run(None if newest else empty_tables_source())
+    return newest
 
 
 def _state(pipeline: dlt.Pipeline) -> dict[str, Any]:

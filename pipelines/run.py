@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -118,6 +120,9 @@ def run(
                 warehouse.prepare(settings.mode)
                 record = start_job(settings, warehouse)
             with _recorded(record, report):
+                if not skip_marts:
+                    # dbt takes seconds to import; the service's answers take longer.
+                    Thread(target=import_module, args=("dbt.cli.main",), daemon=True).start()
                 with open_service(settings) as service, report.timed("load"):
                     progress = TerminalProgress(console)
                     if period:

@@ -1,10 +1,13 @@
 """What a run prints: first whose data this is, last what happened and where to look."""
 
+import sys
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from .run import RunReport
-from .settings import Settings
+from .settings import PROJECT, Settings
 
 DEMO = (
     "DEMO: made-up sales from the built-in sandbox, since QTICKETS_TOKEN is not set."
@@ -39,16 +42,24 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
     retries = f", {counts.retries} of them repeated" if counts.retries else ""
     console.print(f"[dim]{seconds}  ({counts.requests} requests{retries})[/]")
     if not settings.clickhouse_host:
-        console.print("Look around: [bold]python -m local_clickhouse[/] opens it to SQL and BI.")
+        console.print(
+            f"Look around: [bold]{_python()} -m local_clickhouse[/] opens it to SQL and BI."
+        )
     console.print(
         f"[green]Done.[/] The dashboard is the view {settings.clickhouse_db}"
         ".v_qtickets_sales_dashboard."
     )
     if settings.is_demo:
         console.print(
-            "[bold yellow]These were demo numbers.[/] For yours: python pipelines/qtickets.py"
+            f"[bold yellow]These were demo numbers.[/] For yours: {_python()} pipelines/qtickets.py"
             " --drop-demo, then set QTICKETS_TOKEN."
         )
+
+
+def _python() -> str:
+    """This interpreter, as one types it in the project's folder."""
+    path = Path(sys.executable)
+    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else "python"
 
 
 def _marts(report: RunReport, console: Console) -> None:
