@@ -102,3 +102,44 @@ def test_an_account_without_any_sales_has_empty_marts_and_a_green_run(
 
     assert report.marts.tests > 10
     assert marts.rows("SELECT * FROM zakaz.fact_qtickets_sales_daily") == []
+
+
+def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_history(
+    now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
+) -> None:
+    world = world_until(now)
+    with serve(world) as server:
+        run_once(settings_for(server.url, report_now=report_now(world)))
+        # The next day people come to the shows; many bought their tickets weeks ago.
+        world.advance(25)
+        held = [
+            show for event in world.events() for show in event["shows"] if _held(show, world.now)
+        ]
+        ticket = next(
+            ticket
+            for order in world.orders()
+            if order["payed"]
+            and datetime.fromisoformat(order["payed_at"]) < now - timedelta(days=8)
+            for ticket in order["baskets"]
+            if ticket["show_id"] in {show["id"] for show in held} and not ticket["deleted_at"]
+        )
+        world.scan(ticket["id"])
+        report = run_once(settings_for(server.url, report_now=report_now(world)))
+
+    scanned = marts.raw("SELECT id FROM zakaz_raw.tickets FINAL WHERE checked_at IS NOT NULL")
+    expected = {
+        ticket["id"]
+        for order in world.orders()
+        if order["payed"]
+        for ticket in order["baskets"]
+        if ticket["checked_at"]
+    }
+    assert ticket["id"] in expected
+    assert {row["id"] for row in scanned} >= expected
+    assert report.load.rows["orders"] < world.count() / 2, "history was read again"
+
+
+def _held(show: Row, now: datetime) -> bool:
+    """Whether the show was open within the last day."""
+    opens, ends = (datetime.fromisoformat(show[name]) for name in ("open_date", "finish_date"))
+    return opens <= now and ends >= now - timedelta(days=1)
