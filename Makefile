@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test lint clickhouse clean
+.PHONY: help run test lint cassettes clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox
+
+cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
+	@$(BIN)/python -m tests.recording
 
 clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse

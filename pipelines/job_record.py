@@ -21,7 +21,7 @@ _TABLES = (
         job LowCardinality(String),
         run_id UUID,
         started_at DateTime64(3, 'UTC'),
-        mode LowCardinality(String) COMMENT 'live or demo: whose sales the databases hold'
+        mode LowCardinality(String) COMMENT 'live, demo or offline: whose sales the databases hold'
     ) ENGINE = MergeTree ORDER BY (job, started_at)
     """,
     """

@@ -227,15 +227,15 @@ def _skip(source: DltSource, settings: Settings) -> None:
             source.resources[name].selected = name not in settings.skipped
 
 
-def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> datetime | None:
-    """Makes the raw tables before the first load, or takes up the state of the last one.
+def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> datetime:
+    """Makes raw tables that are missing, or takes up the state of the last load.
 
     Returns:
-        The newest `_fetched_at` in them; None before the first load.
+        The newest `_fetched_at` in them.
     """
-    newest = _newest_fetch(warehouse)
+    newest, missing = _raw_tables(warehouse)
     # Without data a run only takes up the state, and later ones don't do it again.
-    pipeline.run(None if newest else empty_tables_source())
+    pipeline.run(empty_tables_source() if missing else None)
     return newest
 
 
@@ -327,22 +327,26 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return reversed(chain)
 
 
-def _newest_fetch(warehouse: Warehouse) -> datetime | None:
-    """The newest `_fetched_at` in the raw tables (UTC); None before the first load.
+def _raw_tables(warehouse: Warehouse) -> tuple[datetime, set[str]]:
+    """The newest `_fetched_at` in the raw tables (UTC), and the tables that are missing.
 
-    Read from the rows themselves: a load that was killed left rows that no state knows of.
+    Read from the rows themselves: a load that was killed left rows that no state knows of. And a
+    first run that was killed may have left some of the tables, whichever it made first.
     """
     newest = datetime.fromtimestamp(0, timezone.utc)
     with warehouse.connect(warehouse.loader) as client:
-        if not client.command(f"EXISTS TABLE {warehouse.raw_db}.partner_tickets"):
-            return None
-        for table in ("orders", "inventory", "events"):
+        tables = client.query(
+            "SELECT name FROM system.tables WHERE database = {db:String}",
+            parameters={"db": warehouse.raw_db},
+        ).result_rows
+        there = {str(name) for (name,) in tables}
+        for table in there & {"orders", "inventory", "events"}:
             value = client.query(
                 f"SELECT max(_fetched_at) FROM {warehouse.raw_db}.{table}",  # noqa: S608
                 query_tz="UTC",
             ).result_rows[0][0]
             newest = max(newest, value.replace(tzinfo=timezone.utc))
-    return newest
+    return newest, set(RAW_TABLES) - there
 
 
 def _extracted_counts(pipeline: dlt.Pipeline) -> dict[str, int]:

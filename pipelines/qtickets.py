@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipelines.errors import ConfigurationError, RunError
 from pipelines.logs import set_up_logs
-from pipelines.settings import read_period, read_settings
+from pipelines.settings import CASSETTE, read_period, read_settings
 
 EXAMPLES = """
 Examples:
@@ -22,6 +22,8 @@ Examples:
   python pipelines/qtickets.py                    one scheduled run (a demo without a token)
 
   python pipelines/qtickets.py --dry-run          fetch and count, write nothing
+
+  python pipelines/qtickets.py --offline          the whole run on recorded answers, without network
 
   python pipelines/qtickets.py --bootstrap        make every table and view, and list them
 
@@ -38,14 +40,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     help="Load ticket sales from QTickets into ClickHouse, and build the marts.\n" + EXAMPLES
 )
 def main(
+    cassette: Annotated[
+        Path | None,
+        typer.Argument(help="With --offline: another recording.", show_default=False),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Fetch and count; write nothing anywhere.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Replay recorded answers; the network is not used.")
     ] = False,
     bootstrap: Annotated[
         bool, typer.Option("--bootstrap", help="Make every table and view, and list them.")
     ] = False,
     drop_demo: Annotated[
-        bool, typer.Option("--drop-demo", help="Drop the databases if a demo filled them.")
+        bool,
+        typer.Option("--drop-demo", help="Drop the databases if demo or offline data fill them."),
     ] = False,
     skip_marts: Annotated[
         bool,
@@ -74,7 +84,10 @@ def main(
     console = Console(highlight=False, soft_wrap=True)
     set_up_logs(verbose=verbose, as_json=json_logs)
     try:
-        settings = read_settings(env_file)
+        if cassette and not offline:
+            raise ConfigurationError(f"{cassette}: a recording needs --offline before it.")
+        recording = {"qtickets_offline": cassette or CASSETTE} if offline else {}
+        settings = read_settings(env_file, **recording)
         dry_run = dry_run or settings.dry_run
         if sum((dry_run, bootstrap, drop_demo, bool(since))) > 1:
             raise ConfigurationError("--dry-run, --bootstrap, --drop-demo, --since: one at a time.")
@@ -82,6 +95,10 @@ def main(
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
 
+        if settings.qtickets_offline:
+            from pipelines.offline import at_the_recordings_moment
+
+            settings = at_the_recordings_moment(settings)
         summary.announce(settings, console)
         if dry_run:
             summary.summarise_dry_run(run.dry_run(settings), console)

@@ -200,13 +200,13 @@ def bootstrap(settings: Settings, console: Console) -> list[tuple[str, str, str]
 
 
 def drop_demo(settings: Settings) -> None:
-    """Drops both databases if a demo filled them.
+    """Drops both databases if a demo or recorded answers filled them.
 
     Raises:
         ConfigurationError: They hold live data, which this never touches.
     """
     with only_run(settings), open_warehouse(settings) as warehouse:
-        warehouse.prepare("demo")
+        warehouse.prepare("offline" if warehouse.filled_by() == "offline" else "demo")
         warehouse.drop()
 
 

@@ -1,4 +1,4 @@
-"""Whom a run reads from: the live service, or the sandbox when there is no token."""
+"""Whom a run reads from: the live service, a cassette, or the sandbox when there is no token."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,11 @@ def open_service(settings: Settings) -> Iterator[Service]:
         from sandbox import demo_world, serve
 
         with serve(demo_world(), token=DEMO_TOKEN) as server:
+            yield Service(server.url, DEMO_TOKEN)
+    elif settings.qtickets_offline:
+        from .offline import OfflineService, read_cassette
+
+        with OfflineService(read_cassette(settings.qtickets_offline), DEMO_TOKEN) as server:
             yield Service(server.url, DEMO_TOKEN)
     else:
         assert settings.qtickets_token is not None

@@ -27,6 +27,8 @@ from .errors import ConfigurationError
 
 PROJECT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT / "dbt_project"
+CASSETTE = PROJECT / "cassettes" / "account.yaml"
+"""The recording of a small made-up organiser, which `--offline` replays by default."""
 
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
 
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     qtickets_partners_find_requests: list[dict[str, Any]] = Field(default_factory=list)
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_home: Path = PROJECT / ".qtickets"
+    qtickets_offline: Path | None = None
     clickhouse_host: str | None = None
     qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
     clickhouse_port: Port = 8123
@@ -125,8 +128,8 @@ class Settings(BaseSettings):
     @field_validator("qtickets_pii_salt")
     @classmethod
     def _salt_on_a_server(cls, salt: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        is_live = not _is_demo(info.data.get("qtickets_token"))
-        if is_live and info.data.get("clickhouse_host") and not salt:
+        is_made_up = info.data.get("qtickets_offline") or _is_demo(info.data.get("qtickets_token"))
+        if not is_made_up and info.data.get("clickhouse_host") and not salt:
             raise ValueError(
                 "a long random text with CLICKHOUSE_HOST, the same for ever: with another one the"
                 " same buyer becomes another hash"
@@ -136,11 +139,14 @@ class Settings(BaseSettings):
     @property
     def is_demo(self) -> bool:
         """Without a real token the live service is never called."""
-        return _is_demo(self.qtickets_token)
+        return self.mode == "demo"
 
     @property
-    def mode(self) -> Literal["demo", "live"]:
-        return "demo" if self.is_demo else "live"
+    def mode(self) -> Literal["demo", "offline", "live"]:
+        """Whose sales a run loads: the sandbox's, a cassette's, or the organiser's."""
+        if self.qtickets_offline:
+            return "offline"
+        return "demo" if _is_demo(self.qtickets_token) else "live"
 
     @property
     def skipped(self) -> set[str]:
@@ -152,7 +158,8 @@ class Settings(BaseSettings):
             "price_shades": self.qtickets_skip_price_shades,
             "clients": self.qtickets_skip_clients,
             "barcodes": self.qtickets_skip_barcodes,
-            "partner_tickets": self.qtickets_skip_partner_tickets,
+            # The Partners API has no stand-in: its tickets would be the only live ones.
+            "partner_tickets": self.qtickets_skip_partner_tickets or self.mode != "live",
         }
         return {name for name, skip in switches.items() if skip}
 
@@ -165,8 +172,8 @@ class Settings(BaseSettings):
 
         A period that began at noon would show its first day with half of the sales.
         """
-        # The demo's made-up sales cost nothing to load, and a year of them looks better.
-        hours = self.qtickets_initial_backfill_hours or ("all" if self.is_demo else "720")
+        # Made-up and recorded sales cost nothing to load, and all of them look better.
+        hours = self.qtickets_initial_backfill_hours or ("720" if self.mode == "live" else "all")
         if hours == "all":
             return datetime(1970, 1, 1, tzinfo=timezone.utc)
         zone = ZoneInfo(self.report_tz)

@@ -20,6 +20,11 @@ def announce(settings: Settings, console: Console) -> None:
     where = settings.clickhouse_host or f"embedded ClickHouse in {settings.qtickets_home}"
     if settings.is_demo:
         console.print(f"[bold yellow]{DEMO}[/]")
+    elif settings.qtickets_offline:
+        console.print(
+            f"[bold yellow]OFFLINE: recorded answers from {settings.qtickets_offline}, as of"
+            f" {settings.report_now} UTC. The live service is not called.[/]"
+        )
     else:
         organiser = f" of {settings.org_name}" if settings.org_name else ""
         console.print(f"QTickets{organiser} at {settings.qtickets_base_url}")
@@ -53,6 +58,11 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
         console.print(
             f"[bold yellow]These were demo numbers.[/] For yours: {_python()} pipelines/qtickets.py"
             " --drop-demo, then set QTICKETS_TOKEN."
+        )
+    elif settings.qtickets_offline:
+        console.print(
+            f"[bold yellow]These were recorded numbers, offline.[/] For live ones: {_python()}"
+            " pipelines/qtickets.py --drop-demo, then run without --offline."
         )
 
 

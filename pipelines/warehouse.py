@@ -101,20 +101,27 @@ class Warehouse:
             with self.connect(login) as client:
                 if not _exists(client, "DATABASE", database):
                     client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
-        filled_by = self._filled_by()
+        filled_by = self.filled_by()
         if filled_by and filled_by != mode:
+            reason = {
+                "demo": "QTICKETS_TOKEN is not set",
+                "live": "QTICKETS_TOKEN is set",
+                "offline": "--offline",
+            }
+            remedy = {
+                "demo": "Remove the demo first: python pipelines/qtickets.py --drop-demo",
+                "offline": "Remove that first: python pipelines/qtickets.py --drop-demo",
+                "live": f"Set QTICKETS_TOKEN, or another CLICKHOUSE_DB for {mode} data.",
+            }
+            if mode == "offline":
+                remedy["live"] = "Run without --offline, or set another CLICKHOUSE_DB for it."
             raise ConfigurationError(
                 f"Databases {self.marts_db} and {self.raw_db} hold {filled_by} data, and this run"
-                f" would add {mode} data (QTICKETS_TOKEN is {'not ' if mode == 'demo' else ''}"
-                "set). "
-                + (
-                    "Remove the demo first: python pipelines/qtickets.py --drop-demo"
-                    if filled_by == "demo"
-                    else "Set QTICKETS_TOKEN, or another CLICKHOUSE_DB for the demo."
-                )
+                f" would add {mode} data ({reason[mode]}). {remedy[filled_by]}"
             )
 
-    def _filled_by(self) -> str | None:
+    def filled_by(self) -> str | None:
+        """The mode of the latest run: whose sales the databases hold; None for none yet."""
         with self.connect(self.transformer) as client:
             if not _exists(client, "TABLE", f"{self.marts_db}.meta_job_starts"):
                 return None

@@ -11,13 +11,25 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import BadRow
 from .privacy import without_personal_values
-from .query import parse_timestamp
+from .query import EARLIEST, LATEST, parse_timestamp
 from .tables import ARROW_TYPES, Column, Kind
 
 CENT = Decimal("0.01")
+
+# What Arrow takes as it is. Anything else goes value by value: Arrow would take a number for a
+# moment of 1970, and one and a half tickets for one.
+_AS_THEY_ARE: dict[Kind, tuple[frozenset[type], ...]] = {
+    "integer": (frozenset({int}),),
+    "money": (frozenset({int, Decimal}),),
+    "timestamp": (frozenset({str}), frozenset({datetime})),
+    "flag": (frozenset({bool}),),
+    "text": (frozenset({str}),),
+}
+_LARGEST: dict[Kind, int] = {"integer": 2**63 - 1, "money": 10**16 - 1}
 
 
 def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any]) -> pa.Array:
@@ -32,9 +44,8 @@ def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any
     Raises:
         BadRow: A value is not of the column's kind, or is missing though required.
     """
-    try:
-        array = _fast(column.kind, values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    array = _fast(column.kind, values)
+    if array is None:
         array = pa.array(
             [
                 _one(column.kind, value, f"{what} {row_id}: `{column.name}`")
@@ -51,12 +62,22 @@ def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any
     return array
 
 
-def _fast(kind: Kind, values: Sequence[Any]) -> pa.Array:
+def _fast(kind: Kind, values: Sequence[Any]) -> pa.Array | None:
+    """The column at once, or None where a value needs a closer look."""
     if kind == "json":
         return pa.array([json_text(value) for value in values], pa.string())
-    if kind == "timestamp" and any(isinstance(value, str) for value in values):
-        return pa.array(values, pa.string()).cast(ARROW_TYPES["timestamp"])
-    return pa.array(values, ARROW_TYPES[kind])
+    types = set(map(type, values)) - {type(None)}
+    if not any(types <= taken for taken in _AS_THEY_ARE.get(kind, ())):
+        return None
+    try:
+        if kind != "timestamp" or str not in types:
+            return pa.array(values, ARROW_TYPES[kind])
+        array = pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
+        extremes = pc.min_max(array).as_py()
+        is_plausible = not types or EARLIEST <= extremes["min"] <= extremes["max"] <= LATEST
+        return array if is_plausible else None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return None
 
 
 def _one(kind: Kind, value: Any, where: str) -> Any:
@@ -79,15 +100,15 @@ def _number(kind: Kind, value: Any, where: str) -> int | Decimal | None:
         exact = number.quantize(Decimal(1) if kind == "integer" else CENT)
     except InvalidOperation:
         exact = number = Decimal("NaN")
-    if exact != number:
+    if exact != number or abs(exact) > _LARGEST[kind]:
         expected = "a whole number" if kind == "integer" else "an amount with at most two decimals"
         raise BadRow(f"{where} is {value!r}, not {expected}. Nothing was loaded.")
     return int(exact) if kind == "integer" else exact
 
 
 def flag(value: object) -> bool:
-    """PHP's truth: `"0"`, `""`, `[]`, 0 and null are false."""
-    return value not in (None, False, 0, "", "0", "false", [])
+    """PHP's truth: `"0"`, `""`, `[]`, `{}`, 0 and null are false."""
+    return value not in (None, False, 0, "", "0", "false", [], {})
 
 
 def plain_text(value: Any) -> str | None:
@@ -96,18 +117,28 @@ def plain_text(value: Any) -> str | None:
         return plain_text(value.get("ru") or next(iter(value.values()), None))
     if isinstance(value, list):
         return json_text(value)
-    if value is None or isinstance(value, str):
-        return value
-    return json_text(value) if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        return _valid(value)
+    return json_text(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def json_text(value: Any) -> str | None:
     """Compact JSON text without personal values; null for the empty values of PHP."""
     if value is None or value in ("", [], {}):
         return None
-    return json.dumps(
-        without_personal_values(value), ensure_ascii=False, separators=(",", ":"), default=_exact
+    return _valid(
+        json.dumps(
+            without_personal_values(value),
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_exact,
+        )
     )
+
+
+def _valid(text: str) -> str:
+    """Text without halves of characters, which a text that was cut in the middle may end in."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _exact(value: object) -> object:

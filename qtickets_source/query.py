@@ -11,6 +11,10 @@ from .errors import BadRow
 VENDOR_TZ = timezone(timedelta(hours=3))
 """Every timestamp of the service carries +03:00; filters are sent the same way."""
 
+EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
+LATEST = datetime(2299, 12, 31, tzinfo=timezone.utc)
+"""What ClickHouse's timestamps can hold; `9999-12-31`, for ever, becomes the latest of them."""
+
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -34,11 +38,13 @@ def parse_timestamp(value: object, where: str) -> datetime | None:
         parsed = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         parsed = None
-    if parsed is None or parsed.tzinfo is None:
+    if parsed is None or parsed.tzinfo is None or parsed.year < EARLIEST.year + 1:
         raise BadRow(
             f"{where} is {value!r}, which is no timestamp like 2025-11-03T18:41:20+03:00."
             " Nothing was loaded; look at this row in QTickets, or report a changed API."
         )
+    if parsed.year >= LATEST.year:
+        return LATEST
     return parsed.astimezone(timezone.utc)
 
 

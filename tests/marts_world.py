@@ -106,8 +106,10 @@ class MartsWorld:
         settings = self.settings.model_copy(update={"report_now": now, "report_tz": zone})
         with environment(dbt_environment(settings, self.warehouse)):
             result = dbtRunner().invoke(
-                ["--quiet", "--no-version-check", *arguments]
-                + ["--project-dir", str(project), "--profiles-dir", str(project)]
+                [
+                    *("--quiet", "--no-version-check", *arguments),
+                    *("--project-dir", str(project), "--profiles-dir", str(project)),
+                ]
             )
         nodes = getattr(result.result, "results", [])
         return DbtRun(

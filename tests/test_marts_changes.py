@@ -1,4 +1,4 @@
-"""What a build does with what changed: late refunds, repeated loads, broken loads, plans, clocks."""
+"""What a build does with what changed: late refunds, repeated and broken loads, plans, clocks."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.settings import DBT_PROJECT
-from tests.marts_world import MartsWorld, event, marts_world, seats, show, ticket
+from tests.marts_world import MartsWorld, Row, event, marts_world, seats, show, ticket
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def story(own_server: MartsWorld) -> Story:
     same_rows_read_again = world.everything()
 
     world.fetched_at = "2026-03-31 10:00:00"
-    refund = {"refunded_at": "2026-03-30 12:00:00", "refunded_deduction_amount": "20"}
+    refund: Row = {"refunded_at": "2026-03-30 12:00:00", "refunded_deduction_amount": "20"}
     world.order(
         1,
         "2025-12-29 10:00:00",
@@ -139,7 +139,7 @@ def test_a_load_cut_between_orders_and_tickets_leaves_yesterdays_sales_in_place(
     for name in ("fact_qtickets_sales_daily", "dim_buyers", "v_qtickets_sales_dashboard"):
         assert after[name] == before[name]
     rows = world.rows(f"SELECT * FROM zakaz_dbt_test__audit.{gate}")
-    assert rows == [{"order_id": "4", "baskets_count": 2, "tickets": 1}]
+    assert rows == [{"order_id": 4, "baskets_count": 2, "tickets": 1}]
 
 
 def test_a_price_that_is_not_the_sum_of_its_tickets_warns_and_builds(world: MartsWorld) -> None:

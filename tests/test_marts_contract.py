@@ -6,39 +6,36 @@ import pytest
 
 from tests.marts_world import MartsWorld, marts_world, ticket
 
-UTM = ["utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"]
-SALES = ["tickets_sold", "revenue"]
-SEATS = ["tickets_total", "tickets_left"]
-MEASURES = ["orders", "gross_revenue", "discount_amount", "service_fee_amount"]
-MEASURES += ["refunded_amount", "tickets_refunded"]
+UTM = "utm_source utm_medium utm_campaign utm_content utm_term"
+MEASURES = (
+    "orders gross_revenue discount_amount service_fee_amount refunded_amount tickets_refunded"
+)
 
 CONTRACT = {
-    "stg_qtickets_api_orders_raw": ["order_id", "event_id", "city", *UTM, "sale_ts", *SALES]
-    + ["currency", "payload_json", "_ver", "_dedup_key"],
-    "stg_qtickets_api_inventory_raw": ["snapshot_ts", "event_id", "event_name", "city", *SEATS]
-    + ["_ver", "_dedup_key"],
-    "dim_events": ["event_id", "event_name", "city", "start_date", "end_date", *SEATS]
-    + ["_ver", "_loaded_at"],
-    "fact_qtickets_sales_daily": ["sales_date", "event_id", "city", *SALES, "_ver", "currency"]
-    + MEASURES,
-    "fact_qtickets_sales_utm_daily": ["sales_date", "event_id", "city", *UTM, *SALES, "_ver"]
-    + ["currency", *MEASURES],
-    "fact_qtickets_inventory_latest": ["snapshot_ts", "event_id", "event_name", "city", *SEATS]
-    + ["_ver"],
-    "mv_qtickets_sales_latest": ["event_id", "city", "latest_sale_ts", "tickets_sold_14d"]
-    + ["revenue_14d"],
-    "v_qtickets_sales_dashboard": ["event_id", "event_name", "city", "tickets_sold_today"]
-    + ["revenue_today", "tickets_sold_14d", "revenue_14d", *SEATS, "inventory_updated_at"]
-    + ["start_date", "end_date"],
-    "v_sales_latest": ["event_id", "event_name", "city", "sales_date", *SALES, *SEATS]
-    + ["snapshot_ts"],
-    "v_sales_14d": ["event_id", "event_name", "city", *SALES],
-    "v_qtickets_sales_utm_daily": ["d", "event_id", "city", *UTM, "utm_group", *SALES],
-    "plan_sales": ["sales_date", "event_id", "city", "plan_tickets", "plan_revenue"],
-    "v_plan_vs_fact": ["sales_date", "event_id", "city", "plan_tickets", "plan_revenue"]
-    + ["fact_tickets", "fact_revenue", "diff_tickets", "diff_revenue", "diff_tickets_pct"]
-    + ["diff_revenue_pct"],
-    "v_qtickets_freshness": ["dataset", "latest_ts", "rows", "age_hours", "status"],
+    "stg_qtickets_api_orders_raw": f"order_id event_id city {UTM} sale_ts tickets_sold revenue"
+    " currency payload_json _ver _dedup_key",
+    "stg_qtickets_api_inventory_raw": "snapshot_ts event_id event_name city tickets_total"
+    " tickets_left _ver _dedup_key",
+    "dim_events": "event_id event_name city start_date end_date tickets_total tickets_left _ver"
+    " _loaded_at",
+    "fact_qtickets_sales_daily": "sales_date event_id city tickets_sold revenue _ver currency"
+    f" {MEASURES}",
+    "fact_qtickets_sales_utm_daily": f"sales_date event_id city {UTM} tickets_sold revenue _ver"
+    f" currency {MEASURES}",
+    "fact_qtickets_inventory_latest": "snapshot_ts event_id event_name city tickets_total"
+    " tickets_left _ver",
+    "mv_qtickets_sales_latest": "event_id city latest_sale_ts tickets_sold_14d revenue_14d",
+    "v_qtickets_sales_dashboard": "event_id event_name city tickets_sold_today revenue_today"
+    " tickets_sold_14d revenue_14d tickets_total tickets_left inventory_updated_at start_date"
+    " end_date",
+    "v_sales_latest": "event_id event_name city sales_date tickets_sold revenue tickets_total"
+    " tickets_left snapshot_ts",
+    "v_sales_14d": "event_id event_name city tickets_sold revenue",
+    "v_qtickets_sales_utm_daily": f"d event_id city {UTM} utm_group tickets_sold revenue",
+    "plan_sales": "sales_date event_id city plan_tickets plan_revenue",
+    "v_plan_vs_fact": "sales_date event_id city plan_tickets plan_revenue fact_tickets"
+    " fact_revenue diff_tickets diff_revenue diff_tickets_pct diff_revenue_pct",
+    "v_qtickets_freshness": "dataset latest_ts rows age_hours status",
 }
 
 
@@ -53,9 +50,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
 def test_tables_have_the_columns_that_others_know_in_their_order(
     world: MartsWorld, name: str
 ) -> None:
-    columns = world.columns(name)
+    known = CONTRACT[name].split()
 
-    assert columns[: len(CONTRACT[name])] == CONTRACT[name]
+    assert world.columns(name)[: len(known)] == known
 
 
 def test_without_any_data_every_mart_is_there_and_empty(world: MartsWorld) -> None:

@@ -36,7 +36,7 @@ select
     inventory.snapshot_ts.1 as inventory_updated_at,
     events.start_date as start_date,
     events.end_date as end_date,
-    if(recent_sales.currency = '', events.currency, recent_sales.currency) as currency
+    toLowCardinality(if(recent_sales.currency = '', events.currency, recent_sales.currency)) as currency
 
 from {{ ref('dim_events') }} as events
 left join recent_sales on events.event_id = recent_sales.event_id

@@ -2,25 +2,13 @@
 
 with
 
-show_snapshots as (
-
-    select
-        show_id,
-        snapshot_at,
-        if(countIf(unreadable is not null) > 0, null, sum(max_quantity)) as tickets_total,
-        if(countIf(unreadable is not null) > 0, null, sum(free_quantity)) as tickets_left
-    from {{ source('qtickets_raw', 'inventory') }} final
-    group by show_id, snapshot_at
-
-),
-
 latest_snapshots as (
 
     select
         show_id,
         -- In a tuple: argMax would pass over the nulls of a snapshot that could not be read.
         argMax(tuple(tickets_total, tickets_left), snapshot_at) as tickets
-    from show_snapshots
+    from {{ ref('int_qtickets_show_snapshots') }}
     group by show_id
 
 ),
@@ -61,7 +49,7 @@ event_inventory as (
 event_snapshots as (
 
     select toString(event_id) as event_id, max(snapshot_at) as snapshot_at
-    from {{ source('qtickets_raw', 'inventory') }} final
+    from {{ ref('int_qtickets_show_snapshots') }}
     group by event_id
 
 )

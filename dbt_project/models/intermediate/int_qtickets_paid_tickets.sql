@@ -5,7 +5,8 @@ select
     tickets.ticket_id as ticket_id,
     tickets.event_id as event_id,
     tickets.show_id as show_id,
-    if(events.city = '', 'unknown', events.city) as city,
+    -- Of an event that the service no longer lists the city is not known; its sales are.
+    toLowCardinality(if(events.city = '', 'unknown', events.city)) as city,
     tickets.currency as currency,
     {{ report_timestamp('tickets.payed_at') }} as sale_ts,
     {{ report_date('tickets.payed_at') }} as sales_date,
@@ -16,7 +17,15 @@ select
     tickets.service_fee_amount as service_fee_amount,
     tickets.refund_deduction_amount as refund_deduction_amount,
     tickets.refunded_at as refunded_at,
-    {{ version_of('tickets.changed_at') }} as _ver
+    tickets.checked_at as checked_at,
+    {{ version_of('tickets.changed_at') }} as _ver,
+    tickets.buyer_hash as buyer_hash,
+    tickets.discount_id as discount_id,
+    tickets.promo_code_id as promo_code_id,
+    {% for name in utm_names() -%}
+    tickets.{{ name }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
 
 from {{ ref('stg_qtickets_api_tickets_raw') }} as tickets
 left join {{ ref('stg_qtickets_api_events_raw') }} as events on tickets.event_id = events.event_id
+settings join_use_nulls = 0

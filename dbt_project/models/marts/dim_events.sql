@@ -12,21 +12,70 @@ show_dates as (
     where not is_deleted
     group by event_id
 
+),
+
+listed_events as (
+
+    select
+        events.event_id as event_id,
+        events.event_name as event_name,
+        events.city as city,
+        {{ report_date('show_dates.starts_at') }} as start_date,
+        {{ report_date('show_dates.ends_at') }} as end_date,
+        inventory.tickets_total as tickets_total,
+        inventory.tickets_left as tickets_left,
+        {{ version_of('events.changed_at') }} as _ver,
+        toDateTime(events.loaded_at, 'UTC') as _loaded_at,
+        events.currency as currency,
+        toUInt8(events.is_deleted) as is_deleted,
+        toUInt8(1) as is_listed
+    from {{ ref('stg_qtickets_api_events_raw') }} as events
+    left join show_dates on events.event_id = show_dates.event_id
+    left join {{ ref('int_qtickets_event_inventory') }} as inventory
+        on events.event_id = inventory.event_id
+
+),
+
+-- The service does not always list an event whose tickets it sold. Without a row here its sales
+-- would be in the facts and on no dashboard.
+unlisted_events as (
+
+    select
+        event_id,
+        concat('event ', event_id) as event_name,
+        'unknown' as city,
+        null as start_date,
+        null as end_date,
+        null as tickets_total,
+        null as tickets_left,
+        max(_ver) as _ver,
+        toDateTime(0, 'UTC') as _loaded_at,
+        min(currency) as currency,
+        toUInt8(0) as is_deleted,
+        toUInt8(0) as is_listed
+    from {{ ref('int_qtickets_paid_tickets') }}
+    where event_id not in (select event_id from {{ ref('stg_qtickets_api_events_raw') }})
+    group by event_id
+
 )
 
 select
-    events.event_id as event_id,
-    events.event_name as event_name,
-    events.city as city,
-    {{ report_date('show_dates.starts_at') }} as start_date,
-    {{ report_date('show_dates.ends_at') }} as end_date,
-    inventory.tickets_total as tickets_total,
-    inventory.tickets_left as tickets_left,
-    {{ version_of('events.changed_at') }} as _ver,
-    toDateTime(events.loaded_at, 'UTC') as _loaded_at,
-    events.currency as currency,
-    toUInt8(events.is_deleted) as is_deleted
+    event_id,
+    event_name,
+    toLowCardinality(city) as city,
+    start_date,
+    end_date,
+    tickets_total,
+    tickets_left,
+    _ver,
+    _loaded_at,
+    toLowCardinality(currency) as currency,
+    is_deleted,
+    is_listed
 
-from {{ ref('stg_qtickets_api_events_raw') }} as events
-left join show_dates on events.event_id = show_dates.event_id
-left join {{ ref('int_qtickets_event_inventory') }} as inventory on events.event_id = inventory.event_id
+from (
+    select * from listed_events
+    union all
+    select * from unlisted_events
+)
+settings join_use_nulls = 0

@@ -1,23 +1,14 @@
-{{ config(order_by='(sales_date, event_id, city, currency)', partition_by='toYYYYMM(sales_date)') }}
+-- Dashboards ask for a range of days of some events: that is the order of the rows.
+{{ config(order_by='(sales_date, event_id, city, currency)', partition_by='toYear(sales_date)') }}
 
 select
     sales_date,
     event_id,
     city,
-    sumIf(quantity, ticket_state = 'sold') as tickets_sold,
-    toDecimal64(sumIf(amount, ticket_state = 'sold'), 2) as revenue,
+    {{ tickets_and_revenue() }},
     max(_ver) as _ver,
     currency,
-    uniqExactIf(order_id, ticket_state = 'sold') as orders,
-    toDecimal64(sum(amount), 2) as gross_revenue,
-    toDecimal64(sumIf(discount_amount, ticket_state = 'sold'), 2) as discount_amount,
-    toDecimal64(sumIf(service_fee_amount, ticket_state = 'sold'), 2) as service_fee_amount,
-    toDecimal64(sumIf(amount, ticket_state = 'refunded'), 2) as refunded_amount,
-    sumIf(quantity, ticket_state = 'refunded') as tickets_refunded,
-    toDecimal64(sumIf(amount, ticket_state = 'cancelled'), 2) as cancelled_amount,
-    sumIf(quantity, ticket_state = 'cancelled') as tickets_cancelled,
-    toDecimal64(sumIf(refund_deduction_amount, ticket_state = 'refunded'), 2) as refund_deduction_amount,
-    max(sale_ts) as latest_sale_ts
+    {{ sales_measures() }}
 
 from {{ ref('int_qtickets_paid_tickets') }}
 group by sales_date, event_id, city, currency

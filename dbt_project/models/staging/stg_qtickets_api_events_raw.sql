@@ -5,7 +5,7 @@ select
     coalesce(city_timezone, '') as city_timezone,
     coalesce(currency_id, '') as currency,
     deleted_at is not null as is_deleted,
-    coalesce(updated_at, created_at, _fetched_at) as changed_at,
+    coalesce(updated_at, created_at, toDateTime64(0, 6, 'UTC')) as changed_at,
     _fetched_at as loaded_at
 
 from {{ source('qtickets_raw', 'events') }} final

@@ -33,12 +33,12 @@ select
     toString(paid_orders.id) as order_id,
     toString(paid_orders.event_id) as event_id,
     if(events.city = '', 'unknown', events.city) as city,
-    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_source') as utm_source,
-    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_medium') as utm_medium,
-    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_campaign') as utm_campaign,
-    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_content') as utm_content,
-    JSONExtractString(coalesce(paid_orders.utm, ''), 'utm_term') as utm_term,
-    {{ report_timestamp('assumeNotNull(paid_orders.payed_at)') }} as sale_ts,
+    {{ utm_of('paid_orders.utm', 'utm_source') }} as utm_source,
+    {{ utm_of('paid_orders.utm', 'utm_medium') }} as utm_medium,
+    {{ utm_of('paid_orders.utm', 'utm_campaign') }} as utm_campaign,
+    {{ utm_of('paid_orders.utm', 'utm_content') }} as utm_content,
+    {{ utm_of('paid_orders.utm', 'utm_term') }} as utm_term,
+    {{ report_timestamp('coalesce(paid_orders.payed_at, paid_orders.created_at)') }} as sale_ts,
     toUInt64(sold_by_order.tickets_sold) as tickets_sold,
     toDecimal64(sold_by_order.revenue, 2) as revenue,
     paid_orders.currency_id as currency,
@@ -47,6 +47,6 @@ select
     toString(paid_orders.id) as _dedup_key
 
 from paid_orders
-left join sold_by_order on toString(paid_orders.id) = sold_by_order.order_id
+left join sold_by_order on paid_orders.id = sold_by_order.order_id
 left join events on toString(paid_orders.event_id) = events.event_id
 settings join_use_nulls = 0

@@ -2,30 +2,60 @@ with
 
 orders as (
 
-    select * from {{ source('qtickets_raw', 'orders') }} final where payed
+    select
+        id,
+        _fetched_at,
+        event_id,
+        payed_at,
+        created_at,
+        updated_at,
+        deleted_at,
+        toLowCardinality(currency_id) as currency_id,
+        buyer_hash,
+        discount_id,
+        promo_code_id,
+        {% for name in utm_names() -%}
+        {{ utm_of('utm', name) }} as {{ name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ source('qtickets_raw', 'orders') }} final
+    where payed
 
 ),
 
 tickets as (
 
-    select * from {{ source('qtickets_raw', 'tickets') }} final
+    select
+        id,
+        order_id,
+        _fetched_at,
+        show_id,
+        quantity,
+        price,
+        discount_value,
+        service_fee_amount,
+        refunded_deduction_amount,
+        refunded_at,
+        deleted_at,
+        checked_at,
+        updated_at
+    from {{ source('qtickets_raw', 'tickets') }} final
 
 )
 
 select
-    toString(orders.id) as order_id,
+    orders.id as order_id,
     tickets.id as ticket_id,
     toString(orders.event_id) as event_id,
     tickets.show_id as show_id,
-    assumeNotNull(orders.payed_at) as payed_at,
+    coalesce(orders.payed_at, orders.created_at) as payed_at,
     orders.currency_id as currency,
     toUInt32(tickets.quantity) as quantity,
     -- A refund outranks a cancellation: a refunded ticket is usually marked deleted as well.
-    multiIf(
+    toLowCardinality(multiIf(
         tickets.refunded_at is not null, 'refunded',
         tickets.deleted_at is not null or orders.deleted_at is not null, 'cancelled',
         'sold'
-    ) as ticket_state,
+    )) as ticket_state,
     toDecimal64(tickets.price * tickets.quantity, 2) as amount,
     toDecimal64(coalesce(tickets.discount_value, 0) * tickets.quantity, 2) as discount_amount,
     toDecimal64(coalesce(tickets.service_fee_amount, 0) * tickets.quantity, 2) as service_fee_amount,
@@ -34,7 +64,13 @@ select
     tickets.checked_at as checked_at,
     greatest(
         coalesce(orders.updated_at, orders.created_at), coalesce(tickets.updated_at, orders.created_at)
-    ) as changed_at
+    ) as changed_at,
+    coalesce(orders.buyer_hash, '') as buyer_hash,
+    coalesce(orders.discount_id, 0) as discount_id,
+    coalesce(orders.promo_code_id, 0) as promo_code_id,
+    {% for name in utm_names() -%}
+    orders.{{ name }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
 
 from tickets
 -- The newest answer about an order decides which tickets it has.

@@ -1,0 +1,110 @@
+"""Fills the raw tables with made-up sales of any size, inside ClickHouse.
+
+`fill` makes N orders over two years, 2.3 tickets each, 300 events with five shows; `change` adds
+what a normal day changes: new versions of 1 % of the orders, spread over the last 60 days.
+"""
+
+from clickhouse_connect.driver.client import Client
+
+DAYS, CHANGED_DAYS = 730, 60
+
+# An order is a function of its number: a change writes the same order again with another version.
+ORDER = """
+    number + 1 AS id,
+    1 + number % 300 AS event_id,
+    now64(6, 'UTC') - INTERVAL {days} DAY
+        + toIntervalSecond(intDiv(number * {seconds}, {orders})) AS payed_at,
+    [1, 2, 2, 3, 2, 2, 4, 2, 3, 2][number % 10 + 1] AS baskets_count
+FROM numbers({first}, {count})
+"""
+
+ORDERS = """
+INSERT INTO {raw}.orders (id, _fetched_at, buyer_hash, baskets_count, event_id, payed, payed_at,
+    updated_at, created_at, price, currency_id, promo_code_id, discount_id, utm)
+SELECT id, {fetched_at}, lower(hex(MD5(toString(id % greatest(1, intDiv({orders} * 7, 10)))))),
+    baskets_count, event_id, id % 10 != 9, payed_at, payed_at, payed_at, 700 * baskets_count, 'RUB',
+    if(id % 12 = 0, id % 1000, NULL), if(id % 12 = 0, id % 50, NULL),
+    if(id % 3 = 0, concat('{{"utm_source":"', ['vk', 'yandex', 'telegram', 'mail'][id % 4 + 1],
+        '","utm_medium":"cpc","utm_campaign":"c', toString(id % 40), '"}}'), '[]')
+FROM (SELECT {order}) WHERE {which}
+"""
+
+TICKETS = """
+INSERT INTO {raw}.tickets (order_id, id, _fetched_at, show_id, quantity, price, discount_value,
+    refunded_deduction_amount, updated_at, refunded_at, deleted_at, checked_at)
+SELECT id, id * 10 + place, {fetched_at}, event_id * 10 + (id + place) % 5, 1, 700, 0,
+    if(refunded, 70, NULL), payed_at,
+    if(refunded, payed_at + INTERVAL 3 DAY, NULL),
+    if(refunded OR id % 100 = 1, payed_at + INTERVAL 3 DAY, NULL),
+    if(id % 5 < 3, payed_at + INTERVAL 20 DAY, NULL)
+FROM (
+    SELECT *, arrayJoin(range(baskets_count)) AS place, {refunded} AS refunded FROM (SELECT {order})
+) WHERE {which}
+"""
+
+EVENTS = """
+INSERT INTO {raw}.events (id, _fetched_at, name, city_name, city_timezone, currency_id, updated_at)
+SELECT number + 1, now64(6), concat('Event ', toString(number)), concat('City ',
+    toString(number % 20)), 'Asia/Novosibirsk', 'RUB', now64(6) FROM numbers(300)
+"""
+
+SHOWS = """
+INSERT INTO {raw}.shows (id, _fetched_at, event_id, start_date, finish_date, updated_at)
+SELECT (intDiv(number, 5) + 1) * 10 + number % 5, now64(6), intDiv(number, 5) + 1,
+    now64(6) + toIntervalDay(toInt32(number % 330) - 300) AS start_date,
+    start_date + INTERVAL 2 HOUR, now64(6) FROM numbers(1500)
+"""
+
+INVENTORY = """
+INSERT INTO {raw}.inventory (show_id, snapshot_at, zone_id, price, _fetched_at, event_id,
+    max_quantity, free_quantity)
+SELECT (number % 150 + 1) * 10 + 1, toStartOfHour(now64(6)) - toIntervalMinute(30 * intDiv(number,
+    450)) AS snapshot_at, toString(intDiv(number, 150) % 3), 700, snapshot_at, number % 150 + 1,
+    500, number % 500 FROM numbers(450 * 48 * 30)
+"""
+
+
+def fill(client: Client, raw: str, orders: int) -> None:
+    """Replaces what the raw tables hold with `orders` orders."""
+    for table in ("orders", "tickets", "events", "shows", "inventory"):
+        client.command(f"TRUNCATE TABLE {raw}.{table}")
+    for statement in (EVENTS, SHOWS, INVENTORY):
+        client.command(statement.format(raw=raw))
+    # In slices: two million orders at once need more memory than a small machine has.
+    for first in range(0, orders, 2_000_000):
+        count = min(2_000_000, orders - first)
+        _insert(client, raw, orders, first, count, "true", "id % 50 = 0", "now64(6)")
+
+
+def change(client: Client, raw: str, orders: int) -> None:
+    """Adds new versions of 1 % of the orders, of the last 60 days; half are refunds."""
+    count = orders * CHANGED_DAYS // DAYS
+    every = max(1, count * 100 // orders)
+    which = f"id % {every} = 0"
+    _insert(client, raw, orders, orders - count, count, which, f"id % {2 * every} = 0", "now64(6)")
+
+
+def _insert(
+    client: Client,
+    raw: str,
+    orders: int,
+    first: int,
+    count: int,
+    which: str,
+    refunded: str,
+    fetched_at: str,
+) -> None:
+    order = ORDER.format(days=DAYS, seconds=DAYS * 86400, orders=orders, first=first, count=count)
+    # One moment for both statements: a ticket belongs to the answer of its order.
+    moment = client.query(f"SELECT toString({fetched_at})").result_rows[0][0]
+    for statement in (ORDERS, TICKETS):
+        client.command(
+            statement.format(
+                raw=raw,
+                orders=orders,
+                order=order,
+                which=which,
+                refunded=refunded,
+                fetched_at=f"toDateTime64('{moment}', 6, 'UTC')",
+            )
+        )

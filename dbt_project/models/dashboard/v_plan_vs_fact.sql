@@ -1,0 +1,89 @@
+with
+
+events as (
+
+    select event_id, city, currency from {{ ref('dim_events') }}
+
+),
+
+-- A plan says no currency: it is in the event's.
+plan as (
+
+    select
+        plan_sales.sales_date as sales_date,
+        plan_sales.event_id as event_id,
+        if(trim(plan_sales.city) = '', events.city, lowerUTF8(trim(plan_sales.city))) as city,
+        events.currency as currency,
+        plan_sales.plan_tickets as plan_tickets,
+        plan_sales.plan_revenue as plan_revenue
+    from {{ ref('plan_sales') }} as plan_sales
+    left join events on plan_sales.event_id = events.event_id
+
+),
+
+fact as (
+
+    select sales_date, event_id, city, currency, tickets_sold, revenue
+    from {{ ref('fact_qtickets_sales_daily') }}
+
+),
+
+-- Side by side without a join: a day that has only one of the two is there as well.
+both as (
+
+    select
+        sales_date,
+        event_id,
+        city,
+        currency,
+        plan_tickets,
+        plan_revenue,
+        toUInt64(0) as fact_tickets,
+        toDecimal64(0, 2) as fact_revenue
+    from plan
+    union all
+    select
+        sales_date,
+        event_id,
+        city,
+        currency,
+        toUInt64(0) as plan_tickets,
+        toDecimal64(0, 2) as plan_revenue,
+        tickets_sold as fact_tickets,
+        revenue as fact_revenue
+    from fact
+
+),
+
+days as (
+
+    select
+        sales_date,
+        event_id,
+        city,
+        currency,
+        toInt64(sum(both.plan_tickets)) as plan,
+        sum(both.plan_revenue) as planned,
+        toInt64(sum(both.fact_tickets)) as sold,
+        sum(both.fact_revenue) as earned
+    from both
+    group by sales_date, event_id, city, currency
+
+)
+
+select
+    sales_date,
+    event_id,
+    city,
+    toUInt64(plan) as plan_tickets,
+    toDecimal64(planned, 2) as plan_revenue,
+    toUInt64(sold) as fact_tickets,
+    toDecimal64(earned, 2) as fact_revenue,
+    sold - plan as diff_tickets,
+    toDecimal64(earned - planned, 2) as diff_revenue,
+    if(plan = 0, null, round(100 * (sold - plan) / plan, 2)) as diff_tickets_pct,
+    if(planned = 0, null, round(100 * toFloat64(earned - planned) / toFloat64(planned), 2)) as diff_revenue_pct,
+    toLowCardinality(currency) as currency
+
+from days
+settings join_use_nulls = 0

@@ -1,0 +1,26 @@
+-- From when on data is late, for a schedule of 30 minutes: two missed runs, then a working day's
+-- half. Discounts, promo codes and events need not change for days, so each run counts for all.
+{%- set late_hours, stale_hours = 1.25, 6 %}
+
+with
+
+last_runs as (
+
+    select max(latest_at) as latest_at from {{ ref('int_qtickets_loaded') }}
+
+)
+
+select
+    loaded.dataset as dataset,
+    {{ report_timestamp('loaded.latest_at') }} as latest_ts,
+    loaded.rows as rows,
+    round(dateDiff('second', loaded.latest_at, {{ report_now() }}) / 3600, 2) as age_hours,
+    multiIf(
+        loaded.latest_at is null, 'empty',
+        dateDiff('second', last_runs.latest_at, {{ report_now() }}) > {{ stale_hours }} * 3600, 'stale',
+        dateDiff('second', last_runs.latest_at, {{ report_now() }}) > {{ late_hours }} * 3600, 'late',
+        'fresh'
+    ) as status
+
+from {{ ref('int_qtickets_loaded') }} as loaded
+cross join last_runs

@@ -1,0 +1,16 @@
+{{ config(order_by='dataset') }}
+
+{#- A table, so that the view over it needs no rights on raw and costs nothing to read. -#}
+{%- set datasets = [
+    'orders', 'tickets', 'events', 'shows', 'inventory', 'discounts', 'promo_codes',
+    'price_shades', 'clients', 'barcodes', 'partner_tickets',
+] -%}
+
+{% for dataset in datasets -%}
+select
+    '{{ dataset }}' as dataset,
+    if(count() = 0, null, max(_fetched_at)) as latest_at,
+    count() as rows
+from {{ source('qtickets_raw', dataset) }} final
+{{ 'union all' if not loop.last }}
+{% endfor %}

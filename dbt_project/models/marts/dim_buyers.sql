@@ -1,0 +1,15 @@
+{{ config(order_by='buyer_hash') }}
+
+select
+    buyer_hash,
+    min(sale_ts) as first_order_ts,
+    max(sale_ts) as last_order_ts,
+    uniqExact(order_id) as orders,
+    sumIf(quantity, ticket_state = 'sold') as tickets_sold,
+    uniqExact(event_id) as events,
+    toLowCardinality(if(orders > 1, 'returning', 'new')) as kind,
+    max(_ver) as _ver
+
+from {{ ref('int_qtickets_paid_tickets') }}
+where buyer_hash != ''
+group by buyer_hash

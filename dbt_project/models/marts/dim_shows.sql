@@ -1,0 +1,42 @@
+{{ config(order_by='(event_id, show_id)') }}
+
+with
+
+-- A zone name that ClickHouse does not know would fail the whole build.
+events as (
+
+    select
+        event_id,
+        event_name,
+        city,
+        currency,
+        is_deleted,
+        if(
+            city_timezone in (select time_zone from system.time_zones), city_timezone, '{{ report_tz() }}'
+        ) as time_zone
+    from {{ ref('stg_qtickets_api_events_raw') }}
+
+)
+
+select
+    shows.show_id as show_id,
+    shows.event_id as event_id,
+    if(events.event_name = '', concat('event ', shows.event_id), events.event_name) as event_name,
+    shows.show_name as show_name,
+    toLowCardinality(if(events.city = '', 'unknown', events.city)) as city,
+    {{ report_timestamp('shows.starts_at') }} as start_ts,
+    {{ report_timestamp('shows.ends_at') }} as end_ts,
+    {{ report_date('shows.starts_at') }} as start_date,
+    toLowCardinality(if(events.time_zone = '', '{{ report_tz() }}', events.time_zone)) as time_zone,
+    -- A DateTime column has one zone, and each show has its city's: text is the honest type.
+    formatDateTime(shows.starts_at, '%F %R', time_zone) as start_local,
+    toDateOrNull(substring(start_local, 1, 10)) as start_local_date,
+    toUInt8OrNull(substring(start_local, 12, 2)) as start_local_hour,
+    {{ report_timestamp('shows.sale_starts_at') }} as sale_start_ts,
+    {{ report_timestamp('shows.sale_ends_at') }} as sale_end_ts,
+    toUInt8(shows.is_deleted or events.is_deleted) as is_deleted,
+    {{ version_of('shows.changed_at') }} as _ver
+
+from {{ ref('stg_qtickets_api_shows_raw') }} as shows
+left join events on shows.event_id = events.event_id
+settings join_use_nulls = 0

@@ -1,0 +1,47 @@
+{{ config(
+    order_by='(sales_date, event_id, promo_code_id, discount_id, city, currency)',
+    partition_by='toYear(sales_date)',
+) }}
+
+with
+
+discounted_sales as (
+
+    select
+        sales_date,
+        event_id,
+        city,
+        promo_code_id,
+        discount_id,
+        currency,
+        uniqExact(order_id) as uses,
+        {{ tickets_and_revenue() }},
+        toDecimal64(sumIf(discount_amount, ticket_state = 'sold'), 2) as money_given,
+        max(_ver) as _ver
+    from {{ ref('int_qtickets_paid_tickets') }}
+    where promo_code_id != 0 or discount_id != 0 or discount_amount > 0
+    group by sales_date, event_id, city, promo_code_id, discount_id, currency
+
+)
+
+select
+    sales.sales_date as sales_date,
+    sales.event_id as event_id,
+    sales.city as city,
+    sales.promo_code_id as promo_code_id,
+    sales.discount_id as discount_id,
+    codes.code as promo_code,
+    discounts.name as discount_name,
+    sales.uses as uses,
+    sales.tickets_sold as tickets_sold,
+    sales.revenue as revenue,
+    sales.money_given as discount_amount,
+    sales._ver as _ver,
+    sales.currency as currency
+
+from discounted_sales as sales
+left join {{ ref('stg_qtickets_api_promo_codes_raw') }} as codes
+    on sales.promo_code_id = codes.promo_code_id
+left join {{ ref('stg_qtickets_api_discounts_raw') }} as discounts
+    on sales.discount_id = discounts.discount_id
+settings join_use_nulls = 0

@@ -1,0 +1,141 @@
+{{ config(order_by='(event_id, show_id, currency, days_before_show)') }}
+
+{%- set horizon = 180 %}
+
+with
+
+-- Few rows before the join: tickets of a day, not tickets.
+sales_by_date as (
+
+    select
+        show_id,
+        currency,
+        sales_date,
+        sum(quantity) as tickets_sold,
+        sum(amount) as revenue,
+        max(_ver) as _ver
+    from {{ ref('int_qtickets_paid_tickets') }}
+    where ticket_state = 'sold'
+    group by show_id, currency, sales_date
+
+),
+
+shows as (
+
+    select show_id, event_id, city, assumeNotNull(start_date) as show_date
+    from {{ ref('dim_shows') }}
+    where start_date is not null and not is_deleted
+
+),
+
+-- Sales on the day of the show and after its beginning count as day 0, all that was sold earlier
+-- than the horizon as the horizon's day.
+sales as (
+
+    select
+        shows.show_id as show_id,
+        shows.event_id as event_id,
+        shows.city as city,
+        shows.show_date as show_date,
+        by_date.currency as currency,
+        toInt32(least(greatest(dateDiff('day', by_date.sales_date, shows.show_date), 0), {{ horizon }})) as day,
+        by_date.tickets_sold as tickets_sold,
+        by_date.revenue as revenue,
+        by_date._ver as _ver
+    from sales_by_date as by_date
+    inner join shows on by_date.show_id = shows.show_id
+
+),
+
+-- A query written in steps would be run once for each step that reads it: so a show's days are
+-- kept in one row, and unfolded below.
+sold_shows as (
+
+    select
+        show_id,
+        event_id,
+        city,
+        show_date,
+        currency,
+        sumMap(map(day, tickets_sold)) as tickets_by_day,
+        sumMap(map(day, revenue)) as revenue_by_day,
+        sum(tickets_sold) as final_tickets,
+        max(_ver) as _ver,
+        dateDiff('day', {{ report_today() }}, show_date) as days_until_show
+    from sales
+    group by show_id, event_id, city, show_date, currency
+
+),
+
+-- A row for every day up to now, also for those without sales: a curve has no holes.
+days as (
+
+    select
+        show_id,
+        event_id,
+        city,
+        show_date,
+        currency,
+        final_tickets,
+        _ver,
+        days_until_show < 0 as is_over,
+        toInt32(arrayJoin(range(greatest(toInt32(days_until_show), 0), {{ horizon }} + 1))) as days_before_show,
+        tickets_by_day[days_before_show] as tickets_sold,
+        revenue_by_day[days_before_show] as revenue
+    from sold_shows
+
+),
+
+curves as (
+
+    select
+        *,
+        sum(tickets_sold) over so_far as tickets_so_far,
+        sum(revenue) over so_far as revenue_so_far,
+        -- A decimal: a mean of floats depends on the order in which they are added.
+        toDecimal64(if(final_tickets = 0, 0, tickets_so_far / final_tickets), 6) as share
+    from days
+    window so_far as (
+        partition by show_id, currency order by days_before_show desc
+        rows between unbounded preceding and current row
+    )
+
+),
+
+-- Comparable are past shows of the same event; without at least three of them, of the same city.
+compared_curves as (
+
+    select
+        *,
+        countIf(is_over) over same_event as event_shows,
+        avgIf(share, is_over) over same_event as event_share,
+        countIf(is_over) over same_city as city_shows,
+        avgIf(share, is_over) over same_city as city_share
+    from curves
+    window
+        same_event as (partition by event_id, days_before_show),
+        same_city as (partition by city, days_before_show)
+
+)
+
+select
+    event_id,
+    show_id,
+    city,
+    show_date,
+    days_before_show,
+    tickets_sold,
+    toDecimal64(compared_curves.revenue, 2) as revenue,
+    tickets_so_far,
+    toDecimal64(compared_curves.revenue_so_far, 2) as revenue_so_far,
+    toLowCardinality(multiIf(event_shows >= 3, 'event', city_shows >= 3, 'city', 'none')) as compared_with,
+    multiIf(compared_with = 'event', event_shows, compared_with = 'city', city_shows, 0) as compared_shows,
+    multiIf(
+        compared_with = 'event', round(event_share, 4), compared_with = 'city', round(city_share, 4), null
+    ) as usual_share,
+    if(coalesce(usual_share, 0) = 0, null, round(tickets_so_far / usual_share)) as tickets_expected,
+    _ver,
+    toUInt8(is_over) as is_over,
+    currency
+
+from compared_curves

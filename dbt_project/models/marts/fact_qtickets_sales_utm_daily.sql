@@ -1,0 +1,17 @@
+{{ config(
+    order_by="(sales_date, event_id, city, currency, " ~ utm_names() | join(', ') ~ ")",
+    partition_by='toYear(sales_date)',
+) }}
+
+select
+    sales_date,
+    event_id,
+    city,
+    {{ utm_names() | join(', ') }},
+    {{ tickets_and_revenue() }},
+    max(_ver) as _ver,
+    currency,
+    {{ sales_measures() }}
+
+from {{ ref('int_qtickets_paid_tickets') }}
+group by sales_date, event_id, city, currency, {{ utm_names() | join(', ') }}

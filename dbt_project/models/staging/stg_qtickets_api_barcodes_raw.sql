@@ -1,0 +1,21 @@
+with
+
+-- Before any column gets another name: JSON takes the names from here.
+stored as (
+
+    select *, formatRowNoNewline('JSONEachRow', *) as payload_json
+    from {{ source('qtickets_raw', 'barcodes') }} final
+
+)
+
+select
+    barcode_hash as barcode,
+    show_id,
+    price,
+    coalesce(seat_name, '') as seat_name,
+    {{ report_timestamp('checked_at') }} as checked_ts,
+    if(checked_at is null, 'valid', 'scanned') as status,
+    payload_json,
+    {{ version_of('_fetched_at') }} as _ver
+
+from stored

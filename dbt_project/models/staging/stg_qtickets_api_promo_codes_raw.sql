@@ -1,0 +1,23 @@
+with
+
+-- Before any column gets another name: JSON takes the names from here.
+stored as (
+
+    select *, formatRowNoNewline('JSONEachRow', *) as payload_json
+    from {{ source('qtickets_raw', 'promo_codes') }} final
+
+)
+
+select
+    id as promo_code_id,
+    coalesce(code, '') as code,
+    coalesce(type, '') as type,
+    {{ report_timestamp('active_from') }} as valid_from,
+    {{ report_timestamp('active_to') }} as valid_to,
+    multiIf(deleted_at is not null, 'deleted', coalesce(is_active, false), 'active', 'inactive') as status,
+    discount_id,
+    max_uses_count as max_uses,
+    payload_json,
+    {{ version_of("coalesce(updated_at, created_at, toDateTime64(0, 6, 'UTC'))") }} as _ver
+
+from stored
