@@ -8,6 +8,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 from dbt.cli.main import dbtRunner
@@ -72,7 +73,8 @@ def _build(warehouse: Warehouse, name: str) -> None:
     seconds = time.time() - started
     peak = _peak_memory(warehouse, started)
     print(f"{name}: {seconds:.1f} s, {peak:.2f} GB, {'green' if result.success else 'FAILED'}")
-    slowest = sorted(result.result, key=lambda r: -r.execution_time)[:8]
+    nodes: Any = result.result or []
+    slowest = sorted(nodes, key=lambda r: -r.execution_time)[:8]
     print("    " + ", ".join(f"{r.node.name} {r.execution_time:.1f}" for r in slowest))
 
 

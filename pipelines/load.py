@@ -1,10 +1,12 @@
 """From the service to the raw tables: one dlt pipeline run."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +27,7 @@ from qtickets_source import (
 )
 from qtickets_source.windows import Window, months
 
-from .errors import ClickHouseError, RunError, ServiceError
+from .errors import ClickHouseError, ConfigurationError, RunError, ServiceError
 from .progress import TerminalProgress
 from .service import Service
 from .settings import Settings, environment
@@ -51,7 +53,13 @@ RAW_TABLES = (
 # Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
 ORDERS_AT_ONCE = 20_000
 
-_DLT_SETTINGS = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
+_DLT_SETTINGS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    # dlt logs tracebacks of what it raises as well; the run says it in one line.
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    # dlt would wait for what is under way; a load that is cut off does no harm.
+    "RUNTIME__INTERCEPT_SIGNALS": "false",
+}
 
 
 @dataclass
@@ -279,7 +287,7 @@ def _pipeline(
             "database": warehouse.raw_db,
             "secure": int(warehouse.secure),
         }
-    with environment(_DLT_SETTINGS), _explained(warehouse):
+    with environment(_DLT_SETTINGS), _explained(warehouse, folder):
         shutil.rmtree(folder / PIPELINE_NAME, ignore_errors=True)
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
@@ -295,7 +303,7 @@ def _pipeline(
 
 
 @contextmanager
-def _explained(warehouse: Warehouse | None) -> Iterator[None]:
+def _explained(warehouse: Warehouse | None, folder: Path) -> Iterator[None]:
     """Finds the one sentence in dlt's chain of exceptions."""
     try:
         yield
@@ -303,6 +311,10 @@ def _explained(warehouse: Warehouse | None) -> Iterator[None]:
         raise
     except Exception as error:
         for cause in _causes(error):
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            if full := disk_full(cause, folder):
+                raise full from error
             if isinstance(cause, QTicketsError):
                 raise ServiceError(str(cause)) from error
         for cause in _causes(error):
@@ -315,6 +327,16 @@ def _explained(warehouse: Warehouse | None) -> Iterator[None]:
             if isinstance(cause, ConfigurationException):
                 raise RunError(f"dlt's configuration: {cause}") from error
         raise
+
+
+def disk_full(error: BaseException, folder: Path) -> ConfigurationError | None:
+    """What to say about an error that means that nothing more can be written."""
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG):
+        return ConfigurationError(
+            f"QTICKETS_HOME: {folder} cannot be written: {os.strerror(error.errno)}. Free space;"
+            " the next run repeats what is missing."
+        )
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

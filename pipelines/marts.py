@@ -1,11 +1,15 @@
 """From the raw tables to the marts: `dbt build` in this process."""
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import MartsError
+from .errors import ClickHouseError, MartsError
+from .load import disk_full
 from .settings import DBT_PROJECT, Settings, environment
 from .warehouse import Warehouse
+
+_CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection reset")
 
 
 @dataclass
@@ -23,10 +27,14 @@ def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsR
     Raises:
         MartsError: Naming each model and test that failed. Models after a failed one, or after a
             failed test, are left as they were.
+        ClickHouseError: The server went away.
+        ConfigurationError: The disk is full.
     """
     # Imported here: it takes about three seconds, which a run that fails earlier need not wait for.
     from dbt.cli.main import dbtRunner
 
+    # What dbt cannot write into its log is no news on stderr: what failed is in its result.
+    logging.raiseExceptions = False
     with environment(dbt_environment(settings, warehouse)):
         result = dbtRunner().invoke(
             [
@@ -42,10 +50,23 @@ def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsR
             ]
         )
     log = settings.qtickets_home / "dbt" / "logs" / "dbt.log"
+    if isinstance(result.exception, KeyboardInterrupt):
+        raise result.exception
     if result.exception is not None:
+        if full := disk_full(result.exception, settings.qtickets_home / "dbt"):
+            raise full
         text = " ".join(str(result.exception).split())
+        _check_connection(text, warehouse)
         raise MartsError(f"dbt build did not start: {text[:400]}. Its log: {log}")
-    return _report(result.result, str(log))
+    return _report(result.result, str(log), warehouse)
+
+
+def _check_connection(message: str, warehouse: Warehouse) -> None:
+    """Tells a server that went away from a model that is wrong."""
+    if any(words in message for words in _CONNECTION_LOST):
+        raise ClickHouseError(
+            "Building the marts failed. " + warehouse.explain("Connection", warehouse.transformer)
+        )
 
 
 def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
@@ -67,7 +88,7 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
     }
 
 
-def _report(execution: Any, log: str) -> MartsReport:
+def _report(execution: Any, log: str, warehouse: Warehouse) -> MartsReport:
     report = MartsReport()
     failures = []
     for result in execution.results:
@@ -80,6 +101,7 @@ def _report(execution: Any, log: str) -> MartsReport:
             report.tests += 1
             report.warnings.append(f"{name}: {result.message}")
         elif status in ("error", "fail"):
+            _check_connection(result.message or "", warehouse)
             message = " ".join((result.message or "").split())
             failures.append(f"{kind} {name}: {message[:200]}")
     if failures:

@@ -1,11 +1,13 @@
 """One run, from the service to the marts, with its record; and the lesser things a user may ask."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from threading import Thread
+from threading import Thread, Timer, current_thread, main_thread
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -77,9 +79,9 @@ def only_run(settings: Settings) -> Iterator[None]:
     Raises:
         BusyError: Another run holds it.
     """
-    settings.qtickets_home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.qtickets_home / "run.lock")
     try:
+        settings.qtickets_home.mkdir(parents=True, exist_ok=True)
         with lock.acquire(timeout=0):
             yield
     except Timeout:
@@ -111,7 +113,7 @@ def run(
             has it too.
     """
     report = RunReport()
-    with only_run(settings):
+    with _interruptible(), only_run(settings):
         with report.timed("start"):
             opened = open_warehouse(settings)
             warehouse = opened.__enter__()
@@ -145,11 +147,39 @@ def _build(settings: Settings, warehouse: Warehouse, report: RunReport, console:
 
 
 @contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets SIGTERM end a run as Ctrl-C does, and both at once: the run is recorded, the lock free.
+
+    A thread that still waits for the service would otherwise keep the process until it answers.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    is_main = current_thread() is main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        leave = Timer(1, os._exit, (130,))
+        leave.daemon = True
+        leave.start()
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _recorded(record: JobRecord, report: RunReport) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        message = str(error) if isinstance(error, RunError) else f"{type(error).__name__}: a bug"
+        message = f"{type(error).__name__}: a bug"
+        if isinstance(error, RunError):
+            message = str(error)
+        elif isinstance(error, KeyboardInterrupt):
+            message = "Interrupted; the next run continues."
         _finish(record, report, "error", message)
         raise
     with report.timed("record"):

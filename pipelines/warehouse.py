@@ -136,6 +136,9 @@ class Warehouse:
         for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
             with self.connect(login) as client:
                 client.command(f"DROP DATABASE IF EXISTS `{database}` SYNC")
+        with self.connect(self.transformer) as client:
+            # Where dbt keeps the rows that failed a test.
+            client.command(f"DROP DATABASE IF EXISTS `{self.marts_db}_dbt_test__audit` SYNC")
 
 
 def _exists(client: Client, what: str, name: str) -> bool:

@@ -116,7 +116,7 @@ class QTicketsClient:
             yield tally.total or 0, rows
 
         try:
-            return next(self._by_any_transport(first_page))
+            return next(self._by_any_transport(first_page, filtered=True))
         except FilterIgnored:
             return 0, []
 
@@ -179,22 +179,33 @@ class QTicketsClient:
         """Results of a task for each item, several at a time, in order."""
         return self._pool.map(task, items)
 
-    def _by_any_transport(self, pages: Callable[[Transport], Iterator[Result]]) -> Iterator[Result]:
+    def _by_any_transport(
+        self, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
+    ) -> Iterator[Result]:
         """What the first transport gives that the service honours, the one that worked last first.
+
+        Args:
+            pages: The pages by a transport.
+            filtered: Whether a page proves that its transport is honoured; the first page of
+                everything is the same however one asks.
 
         Raises:
             FilterIgnored: The service honours none.
         """
         others = [transport for transport in self._transports if transport != self._preferred]
-        transport = self._preferred
+        transport, has_switched = self._preferred, False
         while True:
             try:
                 for page in pages(transport):
-                    self._preferred = transport
+                    if has_switched and filtered and page:
+                        self._preferred = transport
                     yield page
+                if has_switched:
+                    self._preferred = transport
                 return
             except FilterIgnored as error:
                 self.ignored.append(f"{transport}: {error}")
+                has_switched = True
                 if not others:
                     self._preferred = self._transports[0]
                     raise
@@ -210,7 +221,7 @@ class QTicketsClient:
     ) -> Pages:
         """The pages by a transport that the service honours, else all of them, filtered here."""
         try:
-            yield from self._by_any_transport(pages)
+            yield from self._by_any_transport(pages, filtered=bool(conditions))
             return
         except FilterIgnored as error:
             if not conditions:

@@ -202,6 +202,17 @@ def test_a_service_that_ignores_even_the_page_is_given_up_after_a_few_requests(
     assert len(server.requests) < 20
 
 
+def test_a_first_page_of_everything_does_not_prove_a_way_of_asking(server: Server) -> None:
+    server.faults.append(Fault("/events", kind="repeat_page"))
+    client = client_of(server)
+    show_id = world_of(server).events()[0]["shows"][0]["id"]
+
+    with pytest.raises(FilterIgnored, match="page 2"):
+        for _ in client.listed("events"):
+            seats = client.get(f"shows/{show_id}/seats", {"select": ["id", "price"], "flat": True})
+            assert {tuple(seat) for seat in seats.values()} == {("id", "price")}
+
+
 def test_a_walk_whose_order_is_ignored_is_not_trusted(server: Server) -> None:
     server.faults.append(on_every_answer(lambda payload: payload["data"].reverse(), times=1))
     client = client_of(server)
@@ -659,8 +670,9 @@ def test_no_log_of_a_run_holds_the_token_a_person_or_a_value_of_a_request(
     fault: str | None,
 ) -> None:
     if fault:
-        server.faults.append(Fault("/orders", kind=fault))
-    monkeypatch.setattr(load, "_DLT_SETTINGS", {"RUNTIME__LOG_LEVEL": "DEBUG"})
+        server.faults.append(Fault(kind=fault))
+    loud_dlt = {**load._DLT_SETTINGS, "RUNTIME__LOG_LEVEL": "DEBUG"}
+    monkeypatch.setattr(load, "_DLT_SETTINGS", loud_dlt)
     caplog.set_level(logging.DEBUG)
     loud = [logging.getLogger(name) for name in ("dlt", "urllib3", "requests", "qtickets_source")]
     for log in loud:

@@ -5,7 +5,7 @@ paid_orders as (
     select
         *,
         -- Everything that is stored of the order: personal data never reaches the raw layer.
-        formatRowNoNewline('JSONEachRow', *) as payload_json
+        formatRowNoNewline('JSONEachRow', * except (_fetched_at)) as payload_json
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
 

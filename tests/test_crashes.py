@@ -1,0 +1,316 @@
+"""What goes wrong around a run: another run, a full disk, ClickHouse, the clock, signals.
+
+One line says what happened, the exit code what kind it was, and the next run makes it good.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_clickhouse import LocalServer, running_server
+from local_clickhouse.server import wait_for_end
+from sandbox import Fault, World, serve
+
+from .conftest import DATABASE, Marts
+from .test_killed import (
+    Forge,
+    Run,
+    check_marts,
+    check_raw,
+    check_recorded,
+    drop_databases,
+    forge_at,
+    happen,
+    live_environment,
+    raw_rows,
+    small_world,
+    unfinished,
+)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return small_world(seed=12)
+
+
+@pytest.fixture(scope="module")
+def service(world: World) -> Iterator[Any]:
+    with serve(world) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def runs(
+    service: Any, server: LocalServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Forge]:
+    """Runs on the session's server, whose databases hold one complete load."""
+    folder = tmp_path_factory.mktemp("crashes")
+    drop_databases(server)
+    with forge_at(folder, live_environment(server, service.url, folder / "home")) as forge:
+        forge.complete("--skip-marts")
+        yield forge
+
+
+def the_line(run: Run) -> str:
+    """The only line on stderr."""
+    assert len(run.error_lines) == 1, run.text("stderr")[-3000:]
+    return run.error_lines[0]
+
+
+# Two runs at once ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", ["extract", "load"])
+def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
+    phase: str, runs: Forge, server: LocalServer, world: World
+) -> None:
+    happen(world, 1)
+    marts = Marts(server)
+    recorded = f"SELECT count() AS runs FROM {DATABASE}.meta_job_runs"
+    before = marts.rows(recorded)[0]["runs"]
+
+    first = runs.start("--skip-marts", at=(phase, 20), signal_number=signal.SIGSTOP)
+    assert first.end() is None
+    second = runs.start("--skip-marts")
+
+    assert second.end() == 75
+    assert the_line(second).startswith("Failed: Another run is under way")
+    first.signal(signal.SIGCONT)
+    assert first.end() == 0, first.text("stderr")
+    check_raw(world, server)
+    assert marts.rows(recorded)[0]["runs"] == before + 1
+
+
+# A full disk --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, free: int) -> Iterator[int]:
+    """`folder` on a file system with so many bytes left.
+
+    Who may not mount one gets the largest size of a file instead, yielded; 0 otherwise.
+    """
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    folder.mkdir()
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        if mounted:
+            room = os.statvfs(folder)
+            (folder / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - free))
+        yield 0 if mounted else max(free // 40, 1)
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("free", [0, 40_000, 120_000, 800_000])
+def test_a_full_disk_ends_the_run_with_one_line_and_the_next_one_with_space_is_right(
+    free: int, runs: Forge, server: LocalServer, world: World, tmp_path: Path
+) -> None:
+    happen(world, 10 + free)
+    home = tmp_path / "home"
+
+    with small_disk(home, free) as largest_file:
+        full = runs.start(largest_file=largest_file, QTICKETS_HOME=str(home))
+        code = full.end()
+
+    assert code not in (0, 1), full.text("stderr")
+    assert "space left" in the_line(full) or "too large" in the_line(full)
+    runs.complete("--skip-marts", QTICKETS_HOME=str(home))
+    check_raw(world, server)
+    assert unfinished(server) == {}
+
+
+def test_a_home_that_cannot_be_made_is_one_line(runs: Forge, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    run = runs.start(QTICKETS_HOME=str(tmp_path / "file" / "home"))
+
+    assert run.end() == 2
+    assert "QTICKETS_HOME" in the_line(run) and "cannot be written" in the_line(run)
+
+
+# ClickHouse goes away -----------------------------------------------------------------------------
+
+
+def server_process(server: LocalServer) -> int:
+    """The process that serves: the one that has the address of this folder in its arguments."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(server.folder.path).encode() in arguments:
+            return int(path.parent.name)
+    raise AssertionError("the server has no process")
+
+
+@pytest.fixture(scope="module")
+def loaded_elsewhere(
+    runs: Forge, service: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Folder and environment of a server that may die, with one complete run on it."""
+    folder = tmp_path_factory.mktemp("mortal")
+    with running_server(folder, database=DATABASE) as server:
+        variables = live_environment(server, service.url, folder / "home")
+        runs.complete(**variables)
+        yield folder, variables
+
+
+@pytest.mark.parametrize("phase, number", [("load", 40), ("marts", 150)])
+def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
+    phase: str,
+    number: int,
+    runs: Forge,
+    world: World,
+    loaded_elsewhere: tuple[Path, dict[str, str]],
+) -> None:
+    folder, variables = loaded_elsewhere
+    happen(world, 20 + number)
+
+    with running_server(folder, database=DATABASE) as server:
+        run = runs.start(at=(phase, number), signal_number=signal.SIGSTOP, **variables)
+        assert run.end() is None, run.text("stderr")
+        os.kill(server_process(server), signal.SIGKILL)
+        wait_for_end(server)
+        run.signal(signal.SIGCONT)
+        code = run.end()
+
+    assert code == 4, run.text("stderr")[-3000:]
+    assert the_line(run).startswith("Failed: ")
+    address = f"ClickHouse at 127.0.0.1:{variables['CLICKHOUSE_PORT']}"
+    assert f"{address} cannot be reached" in the_line(run)
+    with running_server(folder, database=DATABASE) as server:
+        assert str(server.http_port) == variables["CLICKHOUSE_PORT"]
+        killed = unfinished(server)
+        assert len(killed) == 1
+        runs.complete(marts_flags=("--exclude-resource-type", "test"), **variables)
+        check_marts(world, server)
+        check_recorded(server, killed)
+
+
+# The clock ----------------------------------------------------------------------------------------
+
+
+def test_a_refund_is_seen_although_the_clock_was_set_back_an_hour_before_the_run(
+    runs: Forge, server: LocalServer, world: World
+) -> None:
+    runs.complete("--skip-marts", clock_ahead=3600)
+    happen(world, 30)
+    runs.complete("--skip-marts")
+    check_raw(world, server)
+    happen(world, 31)
+    runs.complete("--skip-marts")
+    check_raw(world, server)
+    happen(world, 32)
+    runs.complete("--skip-marts", clock_ahead=3700)
+    check_raw(world, server)
+
+
+# The working folder -------------------------------------------------------------------------------
+
+
+def litter(folder: Path) -> None:
+    """Turns every file into one that a crash of the machine might have left: cut, or garbage."""
+    dice = random.Random(1)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        path.write_bytes(dice.choice([b"", content[: len(content) // 2], dice.randbytes(100)]))
+
+
+def test_the_working_folder_may_be_gone_old_or_garbage(
+    runs: Forge, world: World, loaded_elsewhere: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    folder, variables = loaded_elsewhere
+    home, kept = Path(variables["QTICKETS_HOME"]), tmp_path / "kept"
+    with running_server(folder, database=DATABASE) as server:
+        shutil.copytree(home, kept)
+        half_way = runs.start(at=("load", 30), **variables)
+        assert half_way.end() == -signal.SIGKILL
+
+        happen(world, 40)
+        litter(home)
+        runs.complete(marts_flags=("--exclude-resource-type", "test"), **variables)
+        check_marts(world, server)
+
+        happen(world, 41)
+        shutil.rmtree(home)
+        runs.complete("--skip-marts", **variables)
+        check_raw(world, server)
+
+        happen(world, 42)
+        shutil.rmtree(home)
+        shutil.copytree(kept, home)
+        runs.complete("--skip-marts", **variables)
+        check_raw(world, server)
+
+
+# Signals ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("phase", ["load", "marts"])
+def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
+    phase: str, number: int, runs: Forge, server: LocalServer, world: World
+) -> None:
+    happen(world, 50)
+    interrupted = (
+        f"SELECT count() AS runs FROM {DATABASE}.meta_job_runs"
+        " WHERE status = 'error' AND startsWith(message, 'Interrupted')"
+    )
+    before = Marts(server).rows(interrupted)[0]["runs"]
+
+    run = runs.start(at=(phase, 40), signal_number=signal.SIGSTOP)
+    assert run.end() is None, run.text("stderr")
+    run.signal(number, signal.SIGCONT)
+    told_at = time.monotonic()
+    code = run.end()
+
+    assert time.monotonic() - told_at < 5
+    assert code in (128 + number, 130), run.text("stderr")
+    assert "nterrupted" in the_line(run)
+    runs.complete("--skip-marts")
+    check_raw(world, server)
+    assert Marts(server).rows(interrupted)[0]["runs"] == before + 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_run_that_waits_for_the_service_stops_at_once_too(
+    number: int, runs: Forge, service: Any, server: LocalServer, world: World
+) -> None:
+    happen(world, 60)
+    asked, over = threading.Event(), threading.Event()
+
+    def never_answer(payload: Any) -> Any:
+        asked.set()
+        over.wait(60)
+        return payload
+
+    service.faults.append(Fault("/orders", kind="mutate", change=never_answer))
+    try:
+        run = runs.start("--skip-marts")
+        assert asked.wait(30)
+        run.signal(number)
+        told_at = time.monotonic()
+        code = run.end()
+        took = time.monotonic() - told_at
+    finally:
+        service.faults.clear()
+        over.set()
+
+    assert took < 5
+    assert code in (128 + number, 130), run.text("stderr")
+    assert "nterrupted" in the_line(run)
+    runs.complete("--skip-marts")
+    check_raw(world, server)
+    assert raw_rows(server)["tickets"]
