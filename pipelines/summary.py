@@ -96,6 +96,8 @@ def _findings(report: RunReport, console: Console) -> None:
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
+    if findings.missing:
+        console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
     if findings.withheld:
         console.print(
             "[yellow]New fields withheld, since they look personal:[/]"

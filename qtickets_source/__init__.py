@@ -44,6 +44,7 @@ from .rows import (
     discount_table,
     event_tables,
     inventory_table,
+    listed,
     order_tables,
     partner_ticket_table,
     price_shade_table,
@@ -414,7 +415,7 @@ def _ends_at(show: Row) -> datetime | None:
 
 def _was_held(event: Row, since: datetime, until: datetime) -> bool:
     """Whether people could come to one of the event's shows between two moments."""
-    for show in event.get("shows") or []:
+    for show in listed(event.get("shows")) or ():
         opens = show.get("open_date") or show.get("start_date")
         opens_at = parse_timestamp(opens, f"show {show.get('id')}: `open_date`")
         ends_at = _ends_at(show)
@@ -430,7 +431,7 @@ def _open_shows(event: Row, now: datetime) -> Iterator[Row]:
     """
     if event.get("deleted_at"):
         return
-    for show in event.get("shows") or []:
+    for show in listed(event.get("shows")) or ():
         ends_at = _ends_at(show)
         if not show.get("deleted_at") and (ends_at is None or ends_at >= now):
             yield show

@@ -72,14 +72,20 @@ class RowContext:
     findings: Findings = field(default_factory=Findings)
 
 
+def listed(value: Any) -> list[Row] | None:
+    """A list of rows, also one that PHP sent as an object with numbers for keys; else None."""
+    rows = list(value.values()) if isinstance(value, dict) else value
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
+
+
 def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
     tickets: list[Row] = []
     order_ids: list[int] = []
     fetched_at: list[datetime] = []
     for order in orders:
-        baskets = order.get("baskets")
-        if not isinstance(baskets, list):
+        baskets = listed(order.get("baskets"))
+        if baskets is None:
             raise BadRow(
                 f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
                 " it would count as an order that sold nothing. Report it as a changed API."
@@ -94,7 +100,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
             orders,
             context,
             buyer_hash=[hashed(context.salt, "client", o.get("client_id")) for o in orders],
-            baskets_count=[len(o["baskets"]) for o in orders],
+            baskets_count=[len(listed(o["baskets"]) or ()) for o in orders],
         ),
         _table(
             TICKETS,
@@ -110,8 +116,8 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
 
 def event_tables(events: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Events, stamped with `_fetched_at`, as (`events` rows, `shows` rows)."""
-    cities = [event.get("city") or {} for event in events]
-    shows = [(event, show) for event in events for show in event.get("shows") or []]
+    cities = [city if isinstance(city := event.get("city"), dict) else {} for event in events]
+    shows = [(event, show) for event in events for show in listed(event.get("shows")) or ()]
     return (
         _table(
             EVENTS,
@@ -321,9 +327,10 @@ def _unknown_fields(
     """Fields that nobody has seen before, as text: a type that changes later breaks nothing."""
     present: set[str] = set().union(*rows)
     findings = context.findings
-    for name in {c.name for c in table.field_columns if c.required} - present:
+    for name in {c.name for c in table.field_columns} - table.occasional - present:
         findings.missing.add(f"{table.name}.{name}")
-    columns = {}
+    taken = {column.name for column in table.columns}
+    columns: dict[str, list[str | None]] = {}
     for name in sorted(present - table.known_fields):
         values = [row.get(name) for row in rows]
         label = f"{table.name}.{name}"
@@ -331,7 +338,10 @@ def _unknown_fields(
             findings.withheld.add(label)
             continue
         findings.new_columns.add(label)
-        columns[_column_name(name)] = [
+        column_name = _column_name(name)
+        while column_name in taken or column_name in columns:
+            column_name += "_x"
+        columns[column_name] = [
             json_text(value) if isinstance(value, (dict, list)) else plain_text(value)
             for value in values
         ]

@@ -55,6 +55,7 @@ class RawTable:
         derived_columns: Columns computed on the way (keys of parents, hashes, sums).
         withheld: Fields of the service that are known and never loaded.
         nested: Fields of the service that become rows or columns elsewhere.
+        occasional: Fields that a row need not have; the absence of others is reported.
     """
 
     name: str
@@ -63,6 +64,7 @@ class RawTable:
     field_columns: tuple[Column, ...]
     withheld: frozenset[str] = frozenset()
     nested: frozenset[str] = frozenset()
+    occasional: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -133,6 +135,8 @@ ORDERS = RawTable(
     ),
     withheld=WITHHELD_ORDER_FIELDS,
     nested=frozenset({"baskets"}),
+    # Only an exchange has them.
+    occasional=frozenset({"primary_orders", "secondary_orders"}),
 )
 
 # Tickets carry their order's `_fetched_at`: the newest answer about an order decides which
@@ -247,6 +251,7 @@ PRICE_SHADES = RawTable(
     key=("id",),
     derived_columns=(_FETCHED_AT,),
     field_columns=(*_columns("integer", "id", required=True), *_columns("text", "name color")),
+    occasional=frozenset({"name"}),
 )
 
 # Of a buyer nothing is kept but what tells buyers apart.
@@ -277,6 +282,7 @@ BARCODES = RawTable(
         *_columns("timestamp", "checked_at"),
     ),
     withheld=WITHHELD_TICKET_FIELDS,
+    occasional=frozenset({"checked_at"}),
 )
 
 PARTNER_TICKETS = RawTable(
@@ -295,6 +301,7 @@ PARTNER_TICKETS = RawTable(
         *_columns("money", "price"),
     ),
     withheld=WITHHELD_TICKET_FIELDS | {"external_id", "external_order_id"},
+    occasional=frozenset({"event_id", "show_id"}),
 )
 
 ALL_TABLES = (

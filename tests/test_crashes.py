@@ -23,12 +23,12 @@ from sandbox import Fault, World, serve
 
 from .conftest import DATABASE, Marts
 from .test_killed import (
+    MODELS_ONLY,
     Forge,
     Run,
     check_marts,
     check_raw,
     check_recorded,
-    drop_databases,
     forge_at,
     happen,
     live_environment,
@@ -50,14 +50,23 @@ def service(world: World) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def runs(
-    service: Any, server: LocalServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Forge]:
-    """Runs on the session's server, whose databases hold one complete load."""
-    folder = tmp_path_factory.mktemp("crashes")
-    drop_databases(server)
-    with forge_at(folder, live_environment(server, service.url, folder / "home")) as forge:
-        forge.complete("--skip-marts")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server of these tests lives, which may die."""
+    return tmp_path_factory.mktemp("crashes")
+
+
+@pytest.fixture(scope="module")
+def mortal(folder: Path) -> Iterator[LocalServer]:
+    """The server; one that is started after its death has the same address."""
+    with running_server(folder, database=DATABASE) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def runs(service: Any, mortal: LocalServer, folder: Path) -> Iterator[Forge]:
+    """Runs on the server, after a complete one."""
+    with forge_at(folder, live_environment(mortal, service.url, folder / "home")) as forge:
+        forge.complete(marts_flags=MODELS_ONLY)
         yield forge
 
 
@@ -72,10 +81,10 @@ def the_line(run: Run) -> str:
 
 @pytest.mark.parametrize("phase", ["extract", "load"])
 def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
-    phase: str, runs: Forge, server: LocalServer, world: World
+    phase: str, runs: Forge, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 1)
-    marts = Marts(server)
+    marts = Marts(mortal)
     recorded = f"SELECT count() AS runs FROM {DATABASE}.meta_job_runs"
     before = marts.rows(recorded)[0]["runs"]
 
@@ -87,7 +96,7 @@ def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
     assert the_line(second).startswith("Failed: Another run is under way")
     first.signal(signal.SIGCONT)
     assert first.end() == 0, first.text("stderr")
-    check_raw(world, server)
+    check_raw(world, mortal)
     assert marts.rows(recorded)[0]["runs"] == before + 1
 
 
@@ -115,7 +124,7 @@ def small_disk(folder: Path, free: int) -> Iterator[int]:
 
 @pytest.mark.parametrize("free", [0, 40_000, 120_000, 800_000])
 def test_a_full_disk_ends_the_run_with_one_line_and_the_next_one_with_space_is_right(
-    free: int, runs: Forge, server: LocalServer, world: World, tmp_path: Path
+    free: int, runs: Forge, mortal: LocalServer, world: World, tmp_path: Path
 ) -> None:
     happen(world, 10 + free)
     home = tmp_path / "home"
@@ -127,8 +136,8 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_next_one_with_space_is_r
     assert code not in (0, 1), full.text("stderr")
     assert "space left" in the_line(full) or "too large" in the_line(full)
     runs.complete("--skip-marts", QTICKETS_HOME=str(home))
-    check_raw(world, server)
-    assert unfinished(server) == {}
+    check_raw(world, mortal)
+    assert unfinished(mortal) == {}
 
 
 def test_a_home_that_cannot_be_made_is_one_line(runs: Forge, tmp_path: Path) -> None:
@@ -155,66 +164,46 @@ def server_process(server: LocalServer) -> int:
     raise AssertionError("the server has no process")
 
 
-@pytest.fixture(scope="module")
-def loaded_elsewhere(
-    runs: Forge, service: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Folder and environment of a server that may die, with one complete run on it."""
-    folder = tmp_path_factory.mktemp("mortal")
-    with running_server(folder, database=DATABASE) as server:
-        variables = live_environment(server, service.url, folder / "home")
-        runs.complete(**variables)
-        yield folder, variables
-
-
 @pytest.mark.parametrize("phase, number", [("load", 40), ("marts", 150)])
 def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
-    phase: str,
-    number: int,
-    runs: Forge,
-    world: World,
-    loaded_elsewhere: tuple[Path, dict[str, str]],
+    phase: str, number: int, runs: Forge, mortal: LocalServer, world: World, folder: Path
 ) -> None:
-    folder, variables = loaded_elsewhere
     happen(world, 20 + number)
 
-    with running_server(folder, database=DATABASE) as server:
-        run = runs.start(at=(phase, number), signal_number=signal.SIGSTOP, **variables)
-        assert run.end() is None, run.text("stderr")
-        os.kill(server_process(server), signal.SIGKILL)
-        wait_for_end(server)
-        run.signal(signal.SIGCONT)
-        code = run.end()
+    run = runs.start(at=(phase, number), signal_number=signal.SIGSTOP)
+    assert run.end() is None, run.text("stderr")
+    os.kill(server_process(mortal), signal.SIGKILL)
+    wait_for_end(mortal)
+    run.signal(signal.SIGCONT)
 
-    assert code == 4, run.text("stderr")[-3000:]
+    assert run.end() == 4, run.text("stderr")[-3000:]
     assert the_line(run).startswith("Failed: ")
-    address = f"ClickHouse at 127.0.0.1:{variables['CLICKHOUSE_PORT']}"
-    assert f"{address} cannot be reached" in the_line(run)
-    with running_server(folder, database=DATABASE) as server:
-        assert str(server.http_port) == variables["CLICKHOUSE_PORT"]
-        killed = unfinished(server)
+    assert f"ClickHouse at 127.0.0.1:{mortal.http_port} cannot be reached" in the_line(run)
+    with running_server(folder, database=DATABASE) as again:
+        assert (again.http_port, again.native_port) == (mortal.http_port, mortal.native_port)
+        killed = unfinished(again)
         assert len(killed) == 1
-        runs.complete(marts_flags=("--exclude-resource-type", "test"), **variables)
-        check_marts(world, server)
-        check_recorded(server, killed)
+        runs.complete(marts_flags=MODELS_ONLY)
+        check_marts(world, again)
+        check_recorded(again, killed)
 
 
 # The clock ----------------------------------------------------------------------------------------
 
 
 def test_a_refund_is_seen_although_the_clock_was_set_back_an_hour_before_the_run(
-    runs: Forge, server: LocalServer, world: World
+    runs: Forge, mortal: LocalServer, world: World
 ) -> None:
     runs.complete("--skip-marts", clock_ahead=3600)
     happen(world, 30)
     runs.complete("--skip-marts")
-    check_raw(world, server)
+    check_raw(world, mortal)
     happen(world, 31)
     runs.complete("--skip-marts")
-    check_raw(world, server)
+    check_raw(world, mortal)
     happen(world, 32)
     runs.complete("--skip-marts", clock_ahead=3700)
-    check_raw(world, server)
+    check_raw(world, mortal)
 
 
 # The working folder -------------------------------------------------------------------------------
@@ -229,30 +218,28 @@ def litter(folder: Path) -> None:
 
 
 def test_the_working_folder_may_be_gone_old_or_garbage(
-    runs: Forge, world: World, loaded_elsewhere: tuple[Path, dict[str, str]], tmp_path: Path
+    runs: Forge, mortal: LocalServer, world: World, tmp_path: Path
 ) -> None:
-    folder, variables = loaded_elsewhere
-    home, kept = Path(variables["QTICKETS_HOME"]), tmp_path / "kept"
-    with running_server(folder, database=DATABASE) as server:
-        shutil.copytree(home, kept)
-        half_way = runs.start(at=("load", 30), **variables)
-        assert half_way.end() == -signal.SIGKILL
+    home, kept = Path(runs.environment["QTICKETS_HOME"]), tmp_path / "kept"
+    shutil.copytree(home, kept)
+    half_way = runs.start(at=("load", 30))
+    assert half_way.end() == -signal.SIGKILL
 
-        happen(world, 40)
-        litter(home)
-        runs.complete(marts_flags=("--exclude-resource-type", "test"), **variables)
-        check_marts(world, server)
+    happen(world, 40)
+    litter(home)
+    runs.complete(marts_flags=MODELS_ONLY)
+    check_marts(world, mortal)
 
-        happen(world, 41)
-        shutil.rmtree(home)
-        runs.complete("--skip-marts", **variables)
-        check_raw(world, server)
+    happen(world, 41)
+    shutil.rmtree(home)
+    runs.complete("--skip-marts")
+    check_raw(world, mortal)
 
-        happen(world, 42)
-        shutil.rmtree(home)
-        shutil.copytree(kept, home)
-        runs.complete("--skip-marts", **variables)
-        check_raw(world, server)
+    happen(world, 42)
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+    runs.complete("--skip-marts")
+    check_raw(world, mortal)
 
 
 # Signals ------------------------------------------------------------------------------------------
@@ -261,14 +248,14 @@ def test_the_working_folder_may_be_gone_old_or_garbage(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 @pytest.mark.parametrize("phase", ["load", "marts"])
 def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
-    phase: str, number: int, runs: Forge, server: LocalServer, world: World
+    phase: str, number: int, runs: Forge, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 50)
     interrupted = (
         f"SELECT count() AS runs FROM {DATABASE}.meta_job_runs"
         " WHERE status = 'error' AND startsWith(message, 'Interrupted')"
     )
-    before = Marts(server).rows(interrupted)[0]["runs"]
+    before = Marts(mortal).rows(interrupted)[0]["runs"]
 
     run = runs.start(at=(phase, 40), signal_number=signal.SIGSTOP)
     assert run.end() is None, run.text("stderr")
@@ -280,13 +267,13 @@ def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
     assert code in (128 + number, 130), run.text("stderr")
     assert "nterrupted" in the_line(run)
     runs.complete("--skip-marts")
-    check_raw(world, server)
-    assert Marts(server).rows(interrupted)[0]["runs"] == before + 1
+    check_raw(world, mortal)
+    assert Marts(mortal).rows(interrupted)[0]["runs"] == before + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_a_run_that_waits_for_the_service_stops_at_once_too(
-    number: int, runs: Forge, service: Any, server: LocalServer, world: World
+    number: int, runs: Forge, service: Any, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 60)
     asked, over = threading.Event(), threading.Event()
@@ -312,5 +299,5 @@ def test_a_run_that_waits_for_the_service_stops_at_once_too(
     assert code in (128 + number, 130), run.text("stderr")
     assert "nterrupted" in the_line(run)
     runs.complete("--skip-marts")
-    check_raw(world, server)
-    assert raw_rows(server)["tickets"]
+    check_raw(world, mortal)
+    assert raw_rows(mortal)["tickets"]

@@ -20,16 +20,18 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
-from local_clickhouse import LocalServer
+from local_clickhouse import LocalServer, running_server
 from sandbox import World, serve
 
 from .conftest import DATABASE, Marts, query
@@ -130,11 +132,12 @@ def forge() -> None:
     import pyarrow.parquet
     from dlt.destinations.impl.clickhouse import clickhouse
 
-    from pipelines import run, summary
+    from pipelines import qtickets, run, summary
 
-    del dbt, pandas, pyarrow, clickhouse, run, summary
-    gc.collect()
+    del dbt, pandas, pyarrow, clickhouse, qtickets, run, summary
+    # What is here already need not be looked at, or copied, by the garbage collector of a run.
     gc.freeze()
+    gc.disable()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         order = json.loads(line)
@@ -533,8 +536,8 @@ FIRST_RUN = [
 ]
 LATER_RUN = [
     *points("later run", extract=4, normalize=4, load=5, record=2),
-    # Half of an insert is sent; all of it, and the answer not read yet; the load is complete, and
-    # its record is not.
+    # Half of an insert is sent; the load is complete, but for its record; the run is, but for its
+    # summary.
     Point("load", event="b'0\\r\\n\\r\\n"),
     Point("load", event="_dlt_loads"),
     Point("record", event="the end"),
@@ -542,59 +545,98 @@ LATER_RUN = [
 MARTS = points("marts", marts=6)
 MONTHS = [Point("extract", 0.45), Point("load", 0.5), Point("load", 0.65)]
 
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return small_world()
-
-
-@pytest.fixture(scope="module")
-def service(world: World) -> Iterator[Any]:
-    with serve(world) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def runs(
-    service: Any, server: LocalServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Forge]:
-    folder = tmp_path_factory.mktemp("killed")
-    environment = live_environment(server, service.url, folder / "home")
-    with forge_at(folder, environment) as forge:
-        yield forge
+# Tests of the marts take half of the time of a build, and change nothing in them.
+MODELS_ONLY = ("--exclude-resource-type", "test")
 
 
 @dataclass
-class Undisturbed:
-    """What runs do and leave when nobody disturbs them."""
+class Lane:
+    """A service, a server and a place for runs; what runs do and leave if nobody disturbs them."""
 
-    first: Seen
-    later: Seen
-    raw: dict[str, list[tuple[Any, ...]]]
+    server: LocalServer
+    world: World
+    service: Any
+    runs: Forge
+    first: Seen = field(init=False)
+    later: Seen = field(init=False)
+    raw: dict[str, list[tuple[Any, ...]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        drop_databases(self.server)
+        self.first = self.runs.complete("--skip-marts").seen
+        self.raw = raw_rows(self.server)
+        self.later = self.runs.complete(marts_flags=MODELS_ONLY).seen
+
+    @cached_property
+    def months(self) -> tuple[Seen, list[tuple[str, str]]]:
+        """What a first run does that goes by months, and the windows that it asks for."""
+        drop_databases(self.server)
+        self.service.requests.clear()
+        seen = self.runs.complete("--skip-marts", orders_at_once=20).seen
+        self.raw = raw_rows(self.server)
+        return seen, windows_asked(self.service)
+
+
+Scenario = Callable[[Lane, Point], None]
+
+
+class Lanes:
+    """Lanes that know nothing of each other; each point is tried on whichever is free."""
+
+    def __init__(self, pool: ThreadPoolExecutor, lanes: list[Lane]) -> None:
+        self.pool, self.lanes, self._free = pool, lanes, Queue[Lane]()
+        for lane in lanes:
+            self._free.put(lane)
+
+    def tried(
+        self, scenario: Scenario, request: pytest.FixtureRequest
+    ) -> dict[Point, Future[None]]:
+        """Begins with all points that the tests of this session ask for."""
+
+        def attempt(point: Point) -> None:
+            lane = self._free.get()
+            try:
+                scenario(lane, point)
+            finally:
+                self._free.put(lane)
+
+        asked = [
+            item.callspec.params["point"]
+            for item in request.session.items
+            if isinstance(item, pytest.Function)
+            and item.originalname == request.function.__name__
+            and item.module is request.module
+        ]
+        return {point: self.pool.submit(attempt, point) for point in asked}
 
 
 @pytest.fixture(scope="module")
-def undisturbed(runs: Forge, server: LocalServer) -> Undisturbed:
-    drop_databases(server)
-    first = runs.complete("--skip-marts")
-    raw = raw_rows(server)
-    later = runs.complete()
-    return Undisturbed(first.seen, later.seen, raw)
+def lanes(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
+    """Two lanes, as there is one core for a run and hardly any for its ClickHouse."""
+    with ExitStack() as held, ThreadPoolExecutor(2) as pool:
+        folders = [tmp_path_factory.mktemp("killed") for _ in range(2)]
+        servers = [server, held.enter_context(running_server(folders[1], database=DATABASE))]
+        worlds = [small_world() for _ in servers]
+        services = [held.enter_context(serve(world)) for world in worlds]
+        forges = [
+            held.enter_context(
+                forge_at(folder, live_environment(server, service.url, folder / "home"))
+            )
+            for folder, server, service in zip(folders, servers, services, strict=True)
+        ]
+        yield Lanes(pool, list(pool.map(Lane, servers, worlds, services, forges)))
 
 
-@pytest.mark.parametrize("point", FIRST_RUN, ids=str)
-def test_a_first_run_killed_anywhere_is_made_good_by_the_next(
-    point: Point, runs: Forge, undisturbed: Undisturbed, server: LocalServer
-) -> None:
-    drop_databases(server)
+def kill_first_run(lane: Lane, point: Point) -> None:
+    drop_databases(lane.server)
 
-    run = runs.kill(point, undisturbed.first, "--skip-marts")
-    killed = unfinished(server)
-    runs.complete("--skip-marts")
+    run = lane.runs.kill(point, lane.first, "--skip-marts")
+    killed = unfinished(lane.server)
+    lane.runs.complete("--skip-marts")
 
-    assert raw_rows(server) == undisturbed.raw, run.text("point")
+    assert raw_rows(lane.server) == lane.raw, run.text("point")
     assert len(killed) == 1 or point.phase == "begin"
-    check_recorded(server, killed)
+    check_recorded(lane.server, killed)
 
 
 def happen(world: World, number: int) -> None:
@@ -616,55 +658,57 @@ def happen(world: World, number: int) -> None:
     world.sell(tickets=2)
 
 
-@pytest.mark.parametrize("point", LATER_RUN, ids=str)
-def test_a_later_run_killed_anywhere_is_made_good_by_the_next(
-    point: Point, runs: Forge, undisturbed: Undisturbed, server: LocalServer, world: World
-) -> None:
-    happen(world, LATER_RUN.index(point))
+def kill_later_run(lane: Lane, point: Point) -> None:
+    happen(lane.world, LATER_RUN.index(point))
 
-    run = runs.kill(point, undisturbed.later, "--skip-marts")
-    killed = unfinished(server)
-    runs.complete("--skip-marts")
+    run = lane.runs.kill(point, lane.later, "--skip-marts")
+    killed = unfinished(lane.server)
+    lane.runs.complete("--skip-marts")
 
-    try:
-        check_raw(world, server)
-    except AssertionError as error:
-        raise AssertionError(run.text("point")) from error
+    with naming(run):
+        check_raw(lane.world, lane.server)
     assert len(killed) == (point.event != "the end")
-    check_recorded(server, killed)
+    check_recorded(lane.server, killed)
 
 
-@pytest.mark.parametrize("point", MARTS, ids=str)
-def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
-    point: Point, runs: Forge, undisturbed: Undisturbed, server: LocalServer, world: World
-) -> None:
-    happen(world, 1000 + MARTS.index(point))
+def kill_build(lane: Lane, point: Point) -> None:
+    happen(lane.world, 1000 + MARTS.index(point))
 
-    run = runs.kill(point, undisturbed.later)
-    killed = unfinished(server)
-    # Tests of the marts take half of the time, and change nothing in them.
-    runs.complete(marts_flags=("--exclude-resource-type", "test"))
+    run = lane.runs.kill(point, lane.later, marts_flags=MODELS_ONLY)
+    killed = unfinished(lane.server)
+    lane.runs.complete(marts_flags=MODELS_ONLY)
 
+    with naming(run):
+        check_marts(lane.world, lane.server)
+    assert len(killed) == 1
+    check_recorded(lane.server, killed)
+
+
+def kill_history(lane: Lane, point: Point) -> None:
+    seen, windows = lane.months
+    drop_databases(lane.server)
+
+    run = lane.runs.kill(point, seen, "--skip-marts", orders_at_once=20)
+    killed = unfinished(lane.server)
+    # The first load makes the tables, each further one completes a month.
+    loads = Marts(lane.server).raw(f"SELECT count() AS done FROM {RAW}._dlt_loads")[0]["done"] - 1
+    lane.service.requests.clear()
+    lane.runs.complete("--skip-marts", orders_at_once=20)
+
+    assert 0 < loads < len(windows)
+    assert windows_asked(lane.service)[0][0] == windows[loads][0]
+    assert all(since >= windows[loads][0] for since, _ in windows_asked(lane.service))
+    assert raw_rows(lane.server) == lane.raw, run.text("point")
+    check_recorded(lane.server, killed)
+
+
+@contextmanager
+def naming(run: Run) -> Iterator[None]:
+    """Has a failure name the point at which the run was killed."""
     try:
-        check_marts(world, server)
+        yield
     except AssertionError as error:
         raise AssertionError(run.text("point")) from error
-    assert len(killed) == 1
-    check_recorded(server, killed)
-
-
-def test_after_all_these_kills_every_mart_is_that_of_a_history_without_any(
-    runs: Forge, undisturbed: Undisturbed, server: LocalServer, world: World
-) -> None:
-    runs.complete()
-    after_kills = raw_rows(server), marts_rows(server)
-
-    drop_databases(server)
-    runs.complete()
-
-    assert raw_rows(server) == after_kills[0]
-    assert marts_rows(server) == after_kills[1]
-    check_marts(world, server)
 
 
 def windows_asked(service: Any) -> list[tuple[str, str]]:
@@ -680,39 +724,70 @@ def windows_asked(service: Any) -> list[tuple[str, str]]:
     return list(dict.fromkeys(asked))
 
 
-@dataclass
-class History:
-    """What a first run that goes by months does and leaves when nobody disturbs it."""
-
-    seen: Seen
-    windows: list[tuple[str, str]]
-    raw: dict[str, list[tuple[Any, ...]]]
+Tried = dict[Point, Future[None]]
 
 
 @pytest.fixture(scope="module")
-def by_months(runs: Forge, server: LocalServer, service: Any) -> History:
-    drop_databases(server)
-    service.requests.clear()
-    run = runs.complete("--skip-marts", orders_at_once=20)
-    return History(run.seen, windows_asked(service), raw_rows(server))
+def attempts() -> dict[str, Tried]:
+    """Every test's attempts, begun all together by the first of its points."""
+    return {}
+
+
+@pytest.fixture
+def attempt(
+    request: pytest.FixtureRequest, lanes: Lanes, attempts: dict[str, Tried]
+) -> Callable[[Scenario, Point], None]:
+    """Tries a scenario at a point, or tells how that went."""
+
+    def attempt(scenario: Scenario, point: Point) -> None:
+        name = request.function.__name__
+        if name not in attempts:
+            attempts[name] = lanes.tried(scenario, request)
+        attempts[name][point].result()
+
+    return attempt
+
+
+Attempt = Callable[[Scenario, Point], None]
+
+
+@pytest.mark.parametrize("point", FIRST_RUN, ids=str)
+def test_a_first_run_killed_anywhere_is_made_good_by_the_next(
+    point: Point, attempt: Attempt
+) -> None:
+    attempt(kill_first_run, point)
+
+
+@pytest.mark.parametrize("point", LATER_RUN, ids=str)
+def test_a_later_run_killed_anywhere_is_made_good_by_the_next(
+    point: Point, attempt: Attempt
+) -> None:
+    attempt(kill_later_run, point)
+
+
+@pytest.mark.parametrize("point", MARTS, ids=str)
+def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
+    point: Point, attempt: Attempt
+) -> None:
+    attempt(kill_build, point)
+
+
+def test_after_all_these_kills_every_mart_is_that_of_a_history_without_any(lanes: Lanes) -> None:
+    def compare(lane: Lane) -> None:
+        lane.runs.complete()
+        after_kills = raw_rows(lane.server), marts_rows(lane.server)
+        drop_databases(lane.server)
+        lane.runs.complete(marts_flags=MODELS_ONLY)
+
+        assert raw_rows(lane.server) == after_kills[0]
+        assert marts_rows(lane.server) == after_kills[1]
+        check_marts(lane.world, lane.server)
+
+    assert list(lanes.pool.map(compare, lanes.lanes)) == [None, None]
 
 
 @pytest.mark.parametrize("point", MONTHS, ids=str)
 def test_history_killed_in_some_month_goes_on_after_the_months_that_are_done(
-    point: Point, runs: Forge, by_months: History, server: LocalServer, service: Any
+    point: Point, attempt: Attempt
 ) -> None:
-    assert len(by_months.windows) > 4
-    drop_databases(server)
-
-    run = runs.kill(point, by_months.seen, "--skip-marts", orders_at_once=20)
-    killed = unfinished(server)
-    # The first load makes the tables, each further one completes a month.
-    loads = Marts(server).raw(f"SELECT count() AS done FROM {RAW}._dlt_loads")[0]["done"] - 1
-    service.requests.clear()
-    runs.complete("--skip-marts", orders_at_once=20)
-
-    left = by_months.windows[loads:]
-    assert [since for since, _ in windows_asked(service)][:1] == [since for since, _ in left][:1]
-    assert 0 < loads < len(by_months.windows)
-    assert raw_rows(server) == by_months.raw, run.text("point")
-    check_recorded(server, killed)
+    attempt(kill_history, point)
