@@ -535,7 +535,7 @@ FIRST_RUN = [
     Point("load", event=f"CREATE TABLE `{RAW}`.`orders`"),
 ]
 LATER_RUN = [
-    *points("later run", extract=4, normalize=4, load=5, record=2),
+    *points("later run", extract=3, normalize=3, load=5, record=2),
     # Half of an insert is sent; the load is complete, but for its record; the run is, but for its
     # summary.
     Point("load", event="b'0\\r\\n\\r\\n"),
