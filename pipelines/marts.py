@@ -83,6 +83,8 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
         "CLICKHOUSE_DB": warehouse.marts_db,
         "REPORT_TZ": settings.report_tz,
         "REPORT_NOW": settings.report_now,
+        "QTICKETS_LATE_HOURS": f"{settings.qtickets_late_hours:g}",
+        "QTICKETS_STALE_HOURS": f"{settings.qtickets_stale_hours:g}",
         "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
         "DBT_LOG_PATH": str(settings.qtickets_home / "dbt" / "logs"),
     }

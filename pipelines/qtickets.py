@@ -3,6 +3,7 @@
 import logging
 import sys
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from pipelines.errors import ConfigurationError, RunError
 from pipelines.logs import set_up_logs
-from pipelines.settings import CASSETTE, read_period, read_settings
+from pipelines.settings import CASSETTE, Settings, read_period, read_settings
 
 EXAMPLES = """
 Examples:
@@ -27,11 +28,21 @@ Examples:
 
   python pipelines/qtickets.py --bootstrap        make every table and view, and list them
 
+  python pipelines/qtickets.py --check            is all well? exit code 0 or 1
+
   python pipelines/qtickets.py --since 2025-01-01 --until 2025-06-30      load history, resumable
 
 Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or their tests,
-75 another run is under way, 1 a bug.
+75 another run is under way, 1 a bug, or something that --check found.
 """
+
+
+class OutputFormat(StrEnum):
+    """For people, or for machines."""
+
+    TABLE = "table"
+    JSON = "json"
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,6 +68,13 @@ def main(
         bool,
         typer.Option("--drop-demo", help="Drop the databases if demo or offline data fill them."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Is all well? Freshness, last run, service, marts, disk."),
+    ] = False,
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How --check answers.")
+    ] = OutputFormat.TABLE,
     skip_marts: Annotated[
         bool,
         typer.Option("--skip-marts", help="Load raw tables only."),
@@ -89,8 +107,12 @@ def main(
         recording = {"qtickets_offline": cassette or CASSETTE} if offline else {}
         settings = read_settings(env_file, **recording)
         dry_run = dry_run or settings.dry_run
-        if sum((dry_run, bootstrap, drop_demo, bool(since))) > 1:
-            raise ConfigurationError("--dry-run, --bootstrap, --drop-demo, --since: one at a time.")
+        if sum((dry_run and not check, bootstrap, drop_demo, check, bool(since))) > 1:
+            raise ConfigurationError(
+                "--dry-run, --bootstrap, --check, --drop-demo, --since: one at a time."
+            )
+        if check:
+            raise typer.Exit(_check(settings, console, output))
         period = read_period(since, until, settings)
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
@@ -119,6 +141,16 @@ def main(
     except KeyboardInterrupt:
         print("Interrupted; the next run continues.", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _check(settings: Settings, console: Console, output: OutputFormat) -> int:
+    """Without what a run imports: a probe should not take as long as a run's beginning."""
+    from pipelines.check import check
+    from pipelines.check_report import print_health
+
+    health = check(settings)
+    print_health(health, console, as_json=output is OutputFormat.JSON)
+    return int(health.status == "error")
 
 
 if __name__ == "__main__":

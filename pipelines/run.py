@@ -17,7 +17,7 @@ from qtickets_source.windows import Window
 
 from .errors import BusyError, ConfigurationError, RunError
 from .job_record import JobRecord, make_job_tables, start_job
-from .load import LoadReport, backfill, count_only, load, make_tables
+from .load import RAW_TABLES, LoadReport, backfill, count_only, load, make_tables
 from .marts import MartsReport, build_marts
 from .progress import TerminalProgress
 from .service import open_service
@@ -27,11 +27,15 @@ from .warehouse import Warehouse, open_warehouse
 
 @dataclass
 class RunReport:
-    """What a run did, for the summary and the job log. `seconds` is by step, in order."""
+    """What a run did, for the summary and the job log.
+
+    `seconds` is by step, in order; `datasets` are those of which all that is new was read.
+    """
 
     load: LoadReport = field(default_factory=LoadReport)
     marts: MartsReport = field(default_factory=MartsReport)
     changes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    datasets: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -58,6 +62,7 @@ class RunReport:
             "inventory_rows": rows.get("inventory", 0),
             "sales_daily_rows": self.changes.get("fact_qtickets_sales_daily", (0, 0))[1],
             "rows": rows,
+            "datasets": self.datasets,
             "requests": counts.requests,
             "retries": counts.retries,
             "ignored_filters": self.load.findings.ignored,
@@ -131,6 +136,7 @@ def run(
                         report.load = backfill(settings, service, warehouse, progress, period)
                     else:
                         report.load = load(settings, service, warehouse, progress)
+                        report.datasets = sorted(set(RAW_TABLES) - settings.skipped)
                 if not skip_marts:
                     _build(settings, warehouse, report, console)
         finally:

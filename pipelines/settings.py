@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -20,15 +20,17 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from qtickets_source.pagination import TRANSPORTS, Transport
-from qtickets_source.settings import BASE_URL
-
 from .errors import ConfigurationError
 
 PROJECT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT / "dbt_project"
 CASSETTE = PROJECT / "cassettes" / "account.yaml"
 """The recording of a small made-up organiser, which `--offline` replays by default."""
+
+# As in `qtickets_source`, whose import takes the second in which `--check` is done.
+BASE_URL = "https://qtickets.ru/api/rest/v1"
+TRANSPORTS = ("get_body", "get_query")
+ALL_TRANSPORTS = (*TRANSPORTS, "post_body")
 
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
 
@@ -111,13 +113,16 @@ class Settings(BaseSettings):
     clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
     report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
     report_now: str = ""
+    qtickets_late_hours: Positive = 1.25
+    qtickets_stale_hours: Positive = 6.0
+    qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
     dry_run: bool = False
 
     @field_validator("qtickets_transports")
     @classmethod
     def _known_transports(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names or not set(names) <= set(get_args(Transport)):
-            raise ValueError(f"some of: {', '.join(get_args(Transport))}")
+        if not names or not set(names) <= set(ALL_TRANSPORTS):
+            raise ValueError(f"some of: {', '.join(ALL_TRANSPORTS)}")
         return names
 
     @field_validator("qtickets_allow_fields", "qtickets_transports", mode="before")

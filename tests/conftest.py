@@ -2,16 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
 from local_clickhouse import LocalServer, running_server
+from pipelines.qtickets import app
 from pipelines.run import RunReport, run
 from pipelines.settings import Settings
+from sandbox import World, serve
 
 REAL_PAGES = Path(__file__).resolve().parents[2] / "shared" / "qtickets" / "real"
 
@@ -130,3 +135,52 @@ def run_once() -> Callable[[Settings], RunReport]:
         return run(settings, Console(quiet=True))
 
     return once
+
+
+@dataclass
+class Account:
+    """An organiser whose sales are loaded, on an embedded ClickHouse of its own."""
+
+    environment: dict[str, str]
+    server: LocalServer
+    service: Any
+    world: World
+
+    def command(self, *arguments: str, **variables: str) -> Result:
+        """The command in this process, with other variables where given."""
+        return CliRunner().invoke(app, list(arguments), env=self.environment | variables)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query on the marts."""
+        return query(self.server, "transformer", sql)
+
+    def raw(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query on the raw tables."""
+        return query(self.server, "loader", sql)
+
+    def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every mart."""
+        return Marts(self.server).snapshot()
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """One loaded account for all tests of operation; each leaves its marts as they were."""
+    home = tmp_path_factory.mktemp("account")
+    now = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+    world = World(
+        orders=200, seed=11, start=now - timedelta(days=30), end=now + timedelta(days=30), now=now
+    )
+    with running_server(home, database=DATABASE) as server, serve(world, token="token-11") as api:
+        environment = {
+            "QTICKETS_TOKEN": "token-11",
+            "QTICKETS_BASE_URL": api.url,
+            "QTICKETS_HOME": str(home),
+            "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
+            "QTICKETS_RETRY_SECONDS": "1",
+            "QTICKETS_TIMEOUT_SECONDS": "5",
+        }
+        account = Account(environment, server, api, world)
+        result = account.command()
+        assert result.exit_code == 0, result.output
+        yield account

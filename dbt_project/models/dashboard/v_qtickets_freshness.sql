@@ -1,6 +1,7 @@
 -- From when on data is late, for a schedule of 30 minutes: two missed runs, then a working day's
 -- half. Discounts, promo codes and events need not change for days, so each run counts for all.
-{%- set late_hours, stale_hours = 1.25, 6 %}
+{%- set late_hours = env_var('QTICKETS_LATE_HOURS', '1.25') | float %}
+{%- set stale_hours = env_var('QTICKETS_STALE_HOURS', '6') | float %}
 
 with
 
