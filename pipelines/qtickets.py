@@ -30,6 +30,8 @@ Examples:
 
   python pipelines/qtickets.py --check            is all well? exit code 0 or 1
 
+  python pipelines/qtickets.py --show-config      every setting and where it came from
+
   python pipelines/qtickets.py --since 2025-01-01 --until 2025-06-30      load history, resumable
 
 Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or their tests,
@@ -73,8 +75,12 @@ def main(
         typer.Option("--check", help="Is all well? Freshness, last run, service, marts, disk."),
     ] = False,
     output: Annotated[
-        OutputFormat, typer.Option("--format", help="How --check answers.")
+        OutputFormat, typer.Option("--format", help="How --check and --show-config answer.")
     ] = OutputFormat.TABLE,
+    show_config: Annotated[
+        bool,
+        typer.Option("--show-config", help="Every setting and where it came from; no secrets."),
+    ] = False,
     skip_marts: Annotated[
         bool,
         typer.Option("--skip-marts", help="Load raw tables only."),
@@ -105,6 +111,11 @@ def main(
         if cassette and not offline:
             raise ConfigurationError(f"{cassette}: a recording needs --offline before it.")
         recording = {"qtickets_offline": cassette or CASSETTE} if offline else {}
+        if show_config:
+            from pipelines.config_report import show_config as show
+
+            show(console, env_file, recording, as_json=output is OutputFormat.JSON)
+            return
         settings = read_settings(env_file, **recording)
         dry_run = dry_run or settings.dry_run
         if sum((dry_run and not check, bootstrap, drop_demo, check, bool(since))) > 1:

@@ -1,5 +1,6 @@
 """The configuration: read from the environment and `.env` here, and nowhere else."""
 
+import json
 import os
 import re
 import secrets
@@ -18,20 +19,32 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from .errors import ConfigurationError
+from .secret_files import SecretFiles, Unusable
 
 PROJECT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT / "dbt_project"
 CASSETTE = PROJECT / "cassettes" / "account.yaml"
 """The recording of a small made-up organiser, which `--offline` replays by default."""
 
+DOTENV = Path(".env")
+"""Variables of the working folder, where no other file is named."""
+
 # As in `qtickets_source`, whose import takes the second in which `--check` is done.
 BASE_URL = "https://qtickets.ru/api/rest/v1"
 TRANSPORTS = ("get_body", "get_query")
 ALL_TRANSPORTS = (*TRANSPORTS, "post_body")
 
+_NO: tuple[Any, ...] = (None, [])
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
 
 
@@ -48,6 +61,13 @@ def _time_zone(name: str) -> str:
 def _database(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w{0,60}", name):
         raise ValueError("a database name of letters, digits and _")
+    return name
+
+
+def _no_cluster(name: str | None) -> str | None:
+    # Tables without replicas on a cluster would look right on one node only.
+    if name:
+        raise ValueError("nothing yet: replicated tables are not made by this version")
     return name
 
 
@@ -93,10 +113,12 @@ class Settings(BaseSettings):
     qtickets_skip_price_shades: bool = False
     qtickets_skip_clients: bool = True
     qtickets_skip_barcodes: bool = True
-    qtickets_skip_partner_tickets: bool = True
     qtickets_partners_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
     qtickets_partners_token: SecretStr | None = None
-    qtickets_partners_find_requests: list[dict[str, Any]] = Field(default_factory=list)
+    qtickets_partners_find_requests: Annotated[list[dict[str, Any]], NoDecode] = Field(
+        default_factory=list
+    )
+    qtickets_skip_partner_tickets: bool = True
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_home: Path = PROJECT / ".qtickets"
     qtickets_offline: Path | None = None
@@ -110,6 +132,7 @@ class Settings(BaseSettings):
     clickhouse_transform_password: SecretStr | None = None
     clickhouse_secure: bool = False
     clickhouse_verify_ssl: bool = True
+    clickhouse_cluster: Annotated[str | None, AfterValidator(_no_cluster)] = None
     clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
     report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
     report_now: str = ""
@@ -117,6 +140,52 @@ class Settings(BaseSettings):
     qtickets_stale_hours: Positive = 6.0
     qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
     dry_run: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, systemd's credentials, `.env`; secrets of each also from files."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        return (
+            init_settings,
+            SecretFiles(settings_cls, env_settings.env_vars),
+            env_settings,
+            file_secret_settings,
+            SecretFiles(settings_cls, dotenv_settings.env_vars),
+            dotenv_settings,
+        )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_usable(cls, value: Any) -> Any:
+        if isinstance(value, Unusable):
+            raise ValueError(value.reason)
+        return value
+
+    @field_validator("qtickets_partners_find_requests", mode="before")
+    @classmethod
+    def _json_list(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('a JSON list of filters, such as [{"event_id": 1}]') from None
+
+    @field_validator("qtickets_skip_partner_tickets")
+    @classmethod
+    def _partners_need_their_api(cls, skipped: bool, info: ValidationInfo) -> bool:
+        needed = ("base_url", "token", "find_requests")
+        missing = [name for name in needed if info.data.get(f"qtickets_partners_{name}", 1) in _NO]
+        if not skipped and missing:
+            names = ", ".join(f"QTICKETS_PARTNERS_{name.upper()}" for name in missing)
+            raise ValueError(f"true, or {names} as well")
+        return skipped
 
     @field_validator("qtickets_transports")
     @classmethod
@@ -133,7 +202,9 @@ class Settings(BaseSettings):
     @field_validator("qtickets_pii_salt")
     @classmethod
     def _salt_on_a_server(cls, salt: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        is_made_up = info.data.get("qtickets_offline") or _is_demo(info.data.get("qtickets_token"))
+        # A token that cannot be read is not there, and was meant to be a real one.
+        is_demo = "qtickets_token" in info.data and _is_demo(info.data["qtickets_token"])
+        is_made_up = info.data.get("qtickets_offline") or is_demo
         if not is_made_up and info.data.get("clickhouse_host") and not salt:
             raise ValueError(
                 "a long random text with CLICKHOUSE_HOST, the same for ever: with another one the"
@@ -206,7 +277,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
-    """The settings of this process: environment first, then `.env` (or `env_file`).
+    """The settings of this process: the environment, systemd's credentials, `.env` or `env_file`.
 
     Raises:
         ConfigurationError: Naming every variable that is wrong, and what is expected.
@@ -214,11 +285,24 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     if env_file and not env_file.is_file():
         raise ConfigurationError(f"--env-file {env_file}: there is no such file.")
     try:
-        settings = Settings(_env_file=env_file or ".env", **overrides)  # type: ignore[call-arg]
+        settings = Settings(
+            _env_file=env_file or DOTENV,  # type: ignore[call-arg]
+            _secrets_dir=credentials_folder(),
+            **overrides,
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ConfigurationError(f"{env_file or DOTENV} cannot be read: {reason}.") from None
     except ValidationError as error:
         problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigurationError("Configuration: " + "; ".join(problems) + ".") from None
     return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
+
+
+def credentials_folder() -> Path | None:
+    """Where systemd puts the credentials of a service (`LoadCredential=`), files named as ours."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def read_period(

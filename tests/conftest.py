@@ -27,7 +27,10 @@ DATABASE = "zakaz"
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's token, server or .env."""
     for name in list(os.environ):
-        if name.startswith(("QTICKETS_", "CLICKHOUSE_", "DBT_", "REPORT_")) or name == "DRY_RUN":
+        if name.startswith(("QTICKETS_", "CLICKHOUSE_", "DBT_", "REPORT_")) or name in (
+            "DRY_RUN",
+            "CREDENTIALS_DIRECTORY",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
