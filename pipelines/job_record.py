@@ -17,15 +17,15 @@ from .warehouse import Warehouse
 
 _TABLES = (
     """
-    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_starts (
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_starts{on_cluster} (
         job LowCardinality(String),
         run_id UUID,
         started_at DateTime64(3, 'UTC'),
         mode LowCardinality(String) COMMENT 'live, demo or offline: whose sales the databases hold'
-    ) ENGINE = MergeTree ORDER BY (job, started_at)
+    ) ENGINE = {engine} ORDER BY (job, started_at)
     """,
     """
-    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_runs (
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_runs{on_cluster} (
         job LowCardinality(String),
         run_id UUID,
         started_at DateTime64(3, 'UTC'),
@@ -34,7 +34,7 @@ _TABLES = (
         rows_processed UInt64 COMMENT 'rows fetched into raw tables',
         message String,
         metrics String COMMENT 'JSON: rows, requests, retries, seconds by step'
-    ) ENGINE = MergeTree ORDER BY (job, started_at)
+    ) ENGINE = {engine} ORDER BY (job, started_at)
     """,
 )
 _RUN_COLUMNS = (
@@ -79,7 +79,13 @@ def make_job_tables(warehouse: Warehouse) -> None:
     """Makes both tables where they are missing."""
     with warehouse.connect(warehouse.transformer) as client:
         for statement in _TABLES:
-            client.command(statement.format(db=warehouse.marts_db))
+            client.command(
+                statement.format(
+                    db=warehouse.marts_db,
+                    on_cluster=warehouse.on_cluster,
+                    engine=warehouse.engine("MergeTree"),
+                )
+            )
 
 
 def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:

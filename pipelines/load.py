@@ -29,6 +29,7 @@ from qtickets_source.windows import Window, months
 
 from .errors import ClickHouseError, ConfigurationError, RunError, ServiceError
 from .progress import TerminalProgress
+from .raw_destination import raw_destination
 from .service import Service
 from .settings import Settings, environment
 from .warehouse import Warehouse
@@ -277,6 +278,7 @@ def _pipeline(
     load is complete, so starting from there reads again whatever may be missing.
     """
     credentials: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if warehouse:
         credentials = {
             "host": warehouse.host,
@@ -287,12 +289,17 @@ def _pipeline(
             "database": warehouse.raw_db,
             "secure": int(warehouse.secure),
         }
+        options = {
+            "verify": warehouse.verify,
+            "ca_cert": str(warehouse.ca_cert) if warehouse.ca_cert else None,
+            "cluster": warehouse.cluster,
+        }
     with environment(_DLT_SETTINGS), _explained(warehouse, folder):
         shutil.rmtree(folder / PIPELINE_NAME, ignore_errors=True)
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
             pipelines_dir=str(folder),
-            destination=dlt.destinations.clickhouse(credentials=credentials),
+            destination=raw_destination(credentials=credentials, **options),
             dataset_name="",
             progress=progress or NULL_COLLECTOR,
         )

@@ -80,6 +80,9 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
         "CLICKHOUSE_TRANSFORM_PASSWORD": warehouse.transformer.password,
         "CLICKHOUSE_SECURE": str(warehouse.secure).lower(),
         "CLICKHOUSE_VERIFY_SSL": str(warehouse.verify).lower(),
+        "CLICKHOUSE_CLUSTER": warehouse.cluster or "",
+        # dbt-clickhouse has no setting for a CA; OpenSSL reads this where none is named.
+        **({"SSL_CERT_FILE": str(warehouse.ca_cert)} if warehouse.ca_cert else {}),
         "CLICKHOUSE_DB": warehouse.marts_db,
         "REPORT_TZ": settings.report_tz,
         "REPORT_NOW": settings.report_now,

@@ -4,11 +4,12 @@ import json
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -64,10 +66,18 @@ def _database(name: str) -> str:
     return name
 
 
-def _no_cluster(name: str | None) -> str | None:
-    # Tables without replicas on a cluster would look right on one node only.
-    if name:
-        raise ValueError("nothing yet: replicated tables are not made by this version")
+def _ca_cert(path: Path | None) -> Path | None:
+    if path:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ValueError(f"a file of PEM certificates ({path}: {error.strerror})") from None
+    return path.absolute() if path else None
+
+
+def _cluster(name: str | None) -> str | None:
+    if name and not re.fullmatch(r"[A-Za-z_][\w.-]*", name):
+        raise ValueError("a name from the server's remote_servers, of letters, digits, _ . -")
     return name
 
 
@@ -132,7 +142,8 @@ class Settings(BaseSettings):
     clickhouse_transform_password: SecretStr | None = None
     clickhouse_secure: bool = False
     clickhouse_verify_ssl: bool = True
-    clickhouse_cluster: Annotated[str | None, AfterValidator(_no_cluster)] = None
+    clickhouse_ca_cert: Annotated[Path | None, AfterValidator(_ca_cert)] = None
+    clickhouse_cluster: Annotated[str | None, AfterValidator(_cluster)] = None
     clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
     report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
     report_now: str = ""
@@ -211,6 +222,16 @@ class Settings(BaseSettings):
                 " same buyer becomes another hash"
             )
         return salt
+
+    @model_validator(mode="after")
+    def _ports_of_tls(self) -> Self:
+        """ClickHouse's ports are others with TLS; what is given stays."""
+        if self.clickhouse_secure:
+            for name, port in (("clickhouse_port", 8443), ("clickhouse_native_port", 9440)):
+                if name not in self.model_fields_set:
+                    # Not by assignment: it is still a default, not a value that was given.
+                    self.__dict__[name] = port
+        return self
 
     @property
     def is_demo(self) -> bool:

@@ -4,12 +4,15 @@ What comes out is an address with two logins. Nothing after this file knows or a
 server is a local one.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
 
@@ -38,6 +41,19 @@ class Warehouse:
     transformer: Login
     raw_db: str
     marts_db: str
+    ca_cert: Path | None = None
+    """Certificates to trust; None: those of this machine."""
+    cluster: str | None = None
+    """Tables are replicated over this cluster of one shard; None: a single server."""
+
+    @property
+    def on_cluster(self) -> str:
+        """The clause with which a statement about databases or tables reaches every server."""
+        return f" ON CLUSTER `{self.cluster}`" if self.cluster else ""
+
+    def engine(self, family: str) -> str:
+        """The engine that a table of this family has here."""
+        return f"Replicated{family}" if self.cluster else family
 
     @contextmanager
     def connect(self, login: Login) -> Iterator[Client]:
@@ -54,8 +70,11 @@ class Warehouse:
                 password=login.password,
                 secure=self.secure,
                 verify=self.verify,
+                ca_cert=str(self.ca_cert) if self.ca_cert else None,
                 connect_timeout=10,
                 autogenerate_session_id=False,
+                # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
+                settings={"select_sequential_consistency": 1},
             )
         try:
             with self.explained(login):
@@ -84,10 +103,21 @@ class Warehouse:
                 f"{where}: user {login.user} lacks {needed.strip()}. Grant it, or use a user that"
                 " has it."
             )
+        if found := re.search(r"CERTIFICATE_VERIFY_FAILED\] ([^(\n]+)", text):
+            return (
+                f"{where} is not trusted: {found[1].strip().rstrip('.')}. CLICKHOUSE_CA_CERT names"
+                " the file with the certificate of its authority; is CLICKHOUSE_HOST the name that"
+                " it was made out to?"
+            )
+        if "[SSL" in text:
+            return (
+                f"{where} does not speak TLS. Are CLICKHOUSE_PORT (HTTPS) and CLICKHOUSE_SECURE"
+                " right?"
+            )
         if "Max retries" in text or "Connection" in text or "Errno" in text:
             return (
-                f"{where} cannot be reached. Is the server up, and are CLICKHOUSE_HOST and"
-                " CLICKHOUSE_PORT (HTTP) right?"
+                f"{where} cannot be reached. Is the server up, and are CLICKHOUSE_HOST,"
+                " CLICKHOUSE_PORT (HTTP) and CLICKHOUSE_SECURE right?"
             )
         return f"{where}: {' '.join(text.split())[:300]}"
 
@@ -97,10 +127,12 @@ class Warehouse:
         Raises:
             ClickHouseError, ConfigurationError
         """
+        if self.cluster:
+            self._check_cluster(self.cluster)
         for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
             with self.connect(login) as client:
                 if not _exists(client, "DATABASE", database):
-                    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+                    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`{self.on_cluster}")
         filled_by = self.filled_by()
         if filled_by and filled_by != mode:
             reason = {
@@ -120,6 +152,22 @@ class Warehouse:
                 f" would add {mode} data ({reason[mode]}). {remedy[filled_by]}"
             )
 
+    def _check_cluster(self, name: str) -> None:
+        with self.connect(self.transformer) as client:
+            rows = client.query(
+                "SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster"
+            ).result_rows
+        shards = {str(cluster): int(count) for cluster, count in rows}
+        where = f"CLICKHOUSE_CLUSTER {name}: {self.host}:{self.port}"
+        if name not in shards:
+            known = ", ".join(sorted(shards)) or "none"
+            raise ConfigurationError(f"{where} does not know this cluster. It knows: {known}.")
+        if shards[name] > 1:
+            raise ConfigurationError(
+                f"{where} has {shards[name]} shards in it. Every replica has to hold all the data:"
+                " name a cluster of one shard."
+            )
+
     def filled_by(self) -> str | None:
         """The mode of the latest run: whose sales the databases hold; None for none yet."""
         with self.connect(self.transformer) as client:
@@ -135,10 +183,11 @@ class Warehouse:
         """Drops both databases with everything in them."""
         for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
             with self.connect(login) as client:
-                client.command(f"DROP DATABASE IF EXISTS `{database}` SYNC")
+                client.command(f"DROP DATABASE IF EXISTS `{database}`{self.on_cluster} SYNC")
         with self.connect(self.transformer) as client:
             # Where dbt keeps the rows that failed a test.
-            client.command(f"DROP DATABASE IF EXISTS `{self.marts_db}_dbt_test__audit` SYNC")
+            audit = f"`{self.marts_db}_dbt_test__audit`"
+            client.command(f"DROP DATABASE IF EXISTS {audit}{self.on_cluster} SYNC")
 
 
 def _exists(client: Client, what: str, name: str) -> bool:
@@ -161,12 +210,17 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             transformer = Login(
                 settings.clickhouse_transform_user, password.get_secret_value() if password else ""
             )
+        if not settings.clickhouse_verify_ssl:
+            # It was asked for; a warning with each request would bury what matters.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         yield Warehouse(
             host=settings.clickhouse_host,
             port=settings.clickhouse_port,
             native_port=settings.clickhouse_native_port,
             secure=settings.clickhouse_secure,
             verify=settings.clickhouse_verify_ssl,
+            ca_cert=settings.clickhouse_ca_cert,
+            cluster=settings.clickhouse_cluster,
             loader=loader,
             transformer=transformer,
             **common,

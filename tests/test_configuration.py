@@ -111,7 +111,8 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
         "CLICKHOUSE_PASSWORD_FILE": str(tmp_path / "empty"),
         "CLICKHOUSE_TRANSFORM_PASSWORD_FILE": str(tmp_path / "empty"),
         "CLICKHOUSE_DB": "no-name",
-        "CLICKHOUSE_CLUSTER": "main",
+        "CLICKHOUSE_CLUSTER": "no name",
+        "CLICKHOUSE_CA_CERT": "/no/such/file",
         "REPORT_TZ": "Moscow",
     }
 
