@@ -16,23 +16,10 @@ from typing import Any, Literal
 from clickhouse_connect.driver.client import Client
 
 from .errors import ClickHouseError, RunError
-from .settings import Settings
+from .settings import DATASETS, Settings
 from .warehouse import Warehouse, open_warehouse
 
 Status = Literal["ok", "warning", "error"]
-
-DATASETS = (
-    "orders",
-    "events",
-    "inventory",
-    "discounts",
-    "promo_codes",
-    "price_shades",
-    "clients",
-    "barcodes",
-    "partner_tickets",
-)
-"""What a run reads one by one; tickets come with their orders, shows with their events."""
 
 SERVICE_SECONDS = 10
 QUERY_SECONDS = 60

@@ -12,6 +12,8 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 def print_health(health: Health, console: Console, *, as_json: bool) -> None:
     """A line for each thing that was looked at, or all of it as one JSON object."""
+    if console.quiet:
+        return
     if as_json:
         print(json.dumps(health.as_json(), ensure_ascii=False, indent=2))
         return

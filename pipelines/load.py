@@ -21,6 +21,7 @@ from qtickets_source import (
     QTicketsError,
     RequestCounts,
     empty_tables_source,
+    forgetful_source,
     orders_extent,
     qtickets_backfill_source,
     qtickets_source,
@@ -50,6 +51,8 @@ RAW_TABLES = (
     "partner_tickets",
 )
 
+_TABLES_OF_RESOURCES = {"order_changes": "orders", "reread_orders": "orders"}
+
 # dlt warns that `dedup_sort` is ignored with append; on ClickHouse it names the version column.
 # Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
 ORDERS_AT_ONCE = 20_000
@@ -73,12 +76,21 @@ class LoadReport:
 
 
 def load(
-    settings: Settings, service: Service, warehouse: Warehouse, progress: TerminalProgress
+    settings: Settings,
+    service: Service,
+    warehouse: Warehouse,
+    progress: TerminalProgress,
+    *,
+    full_refresh: bool = False,
 ) -> LoadReport:
     """Fetches what is new and changed, and appends it to the raw tables.
 
     The first run loads its period by windows before; a run after an interrupted backfill
     finishes that.
+
+    Args:
+        full_refresh: Read everything anew from the earliest day that was ever loaded. Nothing is
+            dropped before: rows get newer versions, and seats of the past could not be read again.
 
     Raises:
         ServiceError: The service refused, lied or did not answer: nothing of it was loaded.
@@ -88,13 +100,18 @@ def load(
     report = LoadReport()
     with _pipeline(warehouse, _working_folder(settings), progress) as pipeline:
         newest = _open_tables(pipeline, warehouse)
-        if unfinished := _state(pipeline).get("backfill"):
-            _backfill(settings, service, pipeline, report, progress, unfinished, newest)
-        if "cursor_from" not in _state(pipeline):
-            since = settings.initial_since(datetime.now(timezone.utc))
-            first = {"since": since, "until": None, "is_first": True}
-            _backfill(settings, service, pipeline, report, progress, first, newest)
-        cursor_from = _state(pipeline)["cursor_from"]
+        earliest = settings.initial_since(datetime.now(timezone.utc))
+        if full_refresh:
+            loaded = [since for since, _ in _state(pipeline).get("loaded", [])]
+            again = {"since": min([earliest, *loaded]), "until": None, "is_first": True}
+            pipeline.run(forgetful_source({"backfill": again}))
+        if "orders" not in settings.skipped:
+            if unfinished := _state(pipeline).get("backfill"):
+                _backfill(settings, service, pipeline, report, progress, unfinished, newest)
+            if "cursor_from" not in _state(pipeline):
+                first = {"since": earliest, "until": None, "is_first": True}
+                _backfill(settings, service, pipeline, report, progress, first, newest)
+        cursor_from = _state(pipeline).get("cursor_from", earliest)
         overlap = timedelta(hours=settings.qtickets_since_hours)
         source = qtickets_source(
             initial_since=cursor_from - overlap,
@@ -231,9 +248,10 @@ def _partners(settings: Settings) -> dict[str, Any]:
 
 
 def _skip(source: DltSource, settings: Settings) -> None:
-    for name in RAW_TABLES:
-        if name in source.resources:
-            source.resources[name].selected = name not in settings.skipped
+    for name in source.resources:
+        table = _TABLES_OF_RESOURCES.get(name, name)
+        if table in RAW_TABLES:
+            source.resources[name].selected = table not in settings.skipped
 
 
 def _open_tables(pipeline: dlt.Pipeline, warehouse: Warehouse) -> datetime:

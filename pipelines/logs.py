@@ -23,8 +23,8 @@ class JsonLines(logging.Formatter):
         return json.dumps(facts, ensure_ascii=False, default=str)
 
 
-def set_up_logs(*, verbose: bool, as_json: bool) -> None:
-    """Warnings of the project on stderr; with `verbose` one line a request."""
+def set_up_logs(*, verbose: bool, as_json: bool, quiet: bool = False) -> None:
+    """Warnings of the project on stderr; with `verbose` one line a request, `quiet` errors only."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
@@ -35,4 +35,4 @@ def set_up_logs(*, verbose: bool, as_json: bool) -> None:
     for name in ("qtickets_source", "pipelines"):
         log = logging.getLogger(name)
         log.handlers, log.propagate = [handler], False
-        log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+        log.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)

@@ -5,7 +5,7 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 # Started as a script, Python looks for modules in this folder; they are in the one above.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -81,6 +81,14 @@ def main(
         bool,
         typer.Option("--show-config", help="Every setting and where it came from; no secrets."),
     ] = False,
+    resources: Annotated[
+        str | None,
+        typer.Option("--resources", help="Load these datasets only: orders,events,inventory,…"),
+    ] = None,
+    full_refresh: Annotated[
+        bool,
+        typer.Option("--full-refresh", help="Read and build everything anew; nothing is dropped."),
+    ] = False,
     skip_marts: Annotated[
         bool,
         typer.Option("--skip-marts", help="Load raw tables only."),
@@ -104,26 +112,48 @@ def main(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="One log line a request, and tracebacks.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Say nothing unless something fails.")
+    ] = False,
 ) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    set_up_logs(verbose=verbose, as_json=json_logs)
+    console = Console(highlight=False, soft_wrap=True, quiet=quiet)
+    set_up_logs(verbose=verbose, quiet=quiet, as_json=json_logs)
     try:
+        if quiet and verbose:
+            raise ConfigurationError("--quiet, --verbose: one at a time.")
         if cassette and not offline:
             raise ConfigurationError(f"{cassette}: a recording needs --offline before it.")
-        recording = {"qtickets_offline": cassette or CASSETTE} if offline else {}
+        given: dict[str, Any] = {}
+        if offline:
+            given["qtickets_offline"] = cassette or CASSETTE
+        if resources is not None:
+            if not resources.strip(" ,"):
+                raise ConfigurationError("--resources: name at least one dataset.")
+            given["qtickets_resources"] = resources
         if show_config:
             from pipelines.config_report import show_config as show
 
-            show(console, env_file, recording, as_json=output is OutputFormat.JSON)
+            show(console, env_file, given, as_json=output is OutputFormat.JSON)
             return
-        settings = read_settings(env_file, **recording)
+        settings = read_settings(env_file, **given)
         dry_run = dry_run or settings.dry_run
-        if sum((dry_run and not check, bootstrap, drop_demo, check, bool(since))) > 1:
-            raise ConfigurationError(
-                "--dry-run, --bootstrap, --check, --drop-demo, --since: one at a time."
-            )
+        alone = {
+            "--dry-run": dry_run and not check,
+            "--bootstrap": bootstrap,
+            "--check": check,
+            "--drop-demo": drop_demo,
+            "--since": since is not None,
+            "--full-refresh": full_refresh,
+        }
+        if sum(alone.values()) > 1:
+            raise ConfigurationError(f"{', '.join(alone)}: one at a time.")
         if check:
             raise typer.Exit(_check(settings, console, output))
+        if resources and (since or full_refresh):
+            raise ConfigurationError(
+                "--resources goes with neither --since, which loads orders, nor --full-refresh,"
+                " which loads everything."
+            )
         period = read_period(since, until, settings)
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
@@ -142,7 +172,9 @@ def main(
             run.drop_demo(settings)
             console.print("The demo databases are gone.")
         else:
-            report = run.run(settings, console, skip_marts=skip_marts, period=period)
+            report = run.run(
+                settings, console, skip_marts=skip_marts, full_refresh=full_refresh, period=period
+            )
             summary.summarise(report, settings, console)
     except RunError as error:
         if verbose:

@@ -105,12 +105,14 @@ def run(
     console: Console,
     *,
     skip_marts: bool = False,
+    full_refresh: bool = False,
     period: Window | None = None,
 ) -> RunReport:
     """Loads, builds the marts, records the run.
 
     Args:
         skip_marts: Load the raw tables only.
+        full_refresh: Read and build everything anew, as a first run does.
         period: Load orders paid in [since, until) of the past, instead of what is new.
 
     Raises:
@@ -135,19 +137,24 @@ def run(
                     if period:
                         report.load = backfill(settings, service, warehouse, progress, period)
                     else:
-                        report.load = load(settings, service, warehouse, progress)
+                        report.load = load(
+                            settings, service, warehouse, progress, full_refresh=full_refresh
+                        )
                         report.datasets = sorted(set(RAW_TABLES) - settings.skipped)
                 if not skip_marts:
-                    _build(settings, warehouse, report, console)
+                    flags = ("--full-refresh",) if full_refresh else ()
+                    _build(settings, warehouse, report, console, *flags)
         finally:
             opened.__exit__(None, None, None)
     return report
 
 
-def _build(settings: Settings, warehouse: Warehouse, report: RunReport, console: Console) -> None:
+def _build(
+    settings: Settings, warehouse: Warehouse, report: RunReport, console: Console, *flags: str
+) -> None:
     before = table_rows(warehouse)
     with report.timed("marts"), console.status("Building and testing the marts (dbt build)"):
-        report.marts = build_marts(settings, warehouse)
+        report.marts = build_marts(settings, warehouse, *flags)
     after = table_rows(warehouse)
     report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
 

@@ -38,6 +38,19 @@ DBT_PROJECT = PROJECT / "dbt_project"
 CASSETTE = PROJECT / "cassettes" / "account.yaml"
 """The recording of a small made-up organiser, which `--offline` replays by default."""
 
+DATASETS = (
+    "orders",
+    "events",
+    "inventory",
+    "discounts",
+    "promo_codes",
+    "price_shades",
+    "clients",
+    "barcodes",
+    "partner_tickets",
+)
+"""What a run reads one by one; tickets come with their orders, shows with their events."""
+
 DOTENV = Path(".env")
 """Variables of the working folder, where no other file is named."""
 
@@ -89,6 +102,12 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _missing_for_partners(info: ValidationInfo) -> str:
+    """Variables without which the Partners API cannot be asked."""
+    names = [f"qtickets_partners_{name}" for name in ("base_url", "token", "find_requests")]
+    return ", ".join(name.upper() for name in names if info.data.get(name, 1) in _NO)
+
+
 def _hours_or_all(value: str) -> str:
     if value != "all" and not re.fullmatch(r"\d+(\.\d+)?", value):
         raise ValueError("a number of hours, or: all")
@@ -129,6 +148,7 @@ class Settings(BaseSettings):
         default_factory=list
     )
     qtickets_skip_partner_tickets: bool = True
+    qtickets_resources: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_home: Path = PROJECT / ".qtickets"
     qtickets_offline: Path | None = None
@@ -191,11 +211,8 @@ class Settings(BaseSettings):
     @field_validator("qtickets_skip_partner_tickets")
     @classmethod
     def _partners_need_their_api(cls, skipped: bool, info: ValidationInfo) -> bool:
-        needed = ("base_url", "token", "find_requests")
-        missing = [name for name in needed if info.data.get(f"qtickets_partners_{name}", 1) in _NO]
-        if not skipped and missing:
-            names = ", ".join(f"QTICKETS_PARTNERS_{name.upper()}" for name in missing)
-            raise ValueError(f"true, or {names} as well")
+        if not skipped and (missing := _missing_for_partners(info)):
+            raise ValueError(f"true, or {missing} as well")
         return skipped
 
     @field_validator("qtickets_transports")
@@ -205,7 +222,18 @@ class Settings(BaseSettings):
             raise ValueError(f"some of: {', '.join(ALL_TRANSPORTS)}")
         return names
 
-    @field_validator("qtickets_allow_fields", "qtickets_transports", mode="before")
+    @field_validator("qtickets_resources")
+    @classmethod
+    def _known_datasets(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in DATASETS]:
+            raise ValueError(f"some of {', '.join(DATASETS)}; not {', '.join(unknown)}")
+        if "partner_tickets" in names and (missing := _missing_for_partners(info)):
+            raise ValueError(f"no partner_tickets, or {missing} as well")
+        return names
+
+    @field_validator(
+        "qtickets_allow_fields", "qtickets_resources", "qtickets_transports", mode="before"
+    )
     @classmethod
     def _words(cls, value: Any) -> Any:
         return tuple(re.findall(r"[^\s,]+", value)) if isinstance(value, str) else value
@@ -247,7 +275,15 @@ class Settings(BaseSettings):
 
     @property
     def skipped(self) -> set[str]:
-        """Names of the resources that are left out."""
+        """Names of the raw tables that are left out.
+
+        Datasets asked for by name are read whatever the switches say, and no others.
+        """
+        if asked := set(self.qtickets_resources):
+            tables = {name: name for name in DATASETS} | {"tickets": "orders", "shows": "events"}
+            # The Partners API has no stand-in: its tickets would be the only live ones.
+            readable = asked if self.mode == "live" else asked - {"partner_tickets"}
+            return {table for table, dataset in tables.items() if dataset not in readable}
         switches = {
             "inventory": self.qtickets_skip_inventory,
             "discounts": self.qtickets_skip_discounts,
@@ -255,7 +291,6 @@ class Settings(BaseSettings):
             "price_shades": self.qtickets_skip_price_shades,
             "clients": self.qtickets_skip_clients,
             "barcodes": self.qtickets_skip_barcodes,
-            # The Partners API has no stand-in: its tickets would be the only live ones.
             "partner_tickets": self.qtickets_skip_partner_tickets or self.mode != "live",
         }
         return {name for name, skip in switches.items() if skip}

@@ -21,7 +21,7 @@ import pyarrow as pa
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
-from .backfill import orders_extent, qtickets_backfill_source
+from .backfill import forgetful_source, orders_extent, qtickets_backfill_source
 from .client import open_client
 from .errors import (
     AccessRefused,
@@ -94,6 +94,7 @@ __all__ = [
     "QTicketsError",
     "RequestCounts",
     "empty_tables_source",
+    "forgetful_source",
     "orders_extent",
     "qtickets_backfill_source",
     "qtickets_source",

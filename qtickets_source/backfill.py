@@ -22,6 +22,8 @@ from .windows import Window
 
 Row = dict[str, Any]
 
+_REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
+
 
 def orders_extent(period: Window, **access: Any) -> tuple[datetime, datetime, int]:
     """Where the paid orders of a period really begin, where it ends, and how many they are.
@@ -114,3 +116,25 @@ def qtickets_backfill_source(
         yield TICKETS.marked(ticket_table)
 
     return (orders,)
+
+
+@dlt.source(name="qtickets", max_table_nesting=0)
+def forgetful_source(remember: Mapping[str, Any]) -> Iterable[DltResource]:
+    """No rows: forgets every cursor and digest, so that all is read as if for the first time.
+
+    What stays are the periods that are loaded, since late changes are held against them, since
+    when late changes are to be read, and the newest version given out.
+
+    Args:
+        remember: What is left to be done, written into the state in the same step.
+    """
+
+    @dlt.resource(name="forget")
+    def forget() -> Iterator[Any]:
+        state = dlt.current.source_state()
+        kept = {name: state[name] for name in _REMEMBERED_FOR_EVER if name in state}
+        state.clear()
+        state.update(kept | dict(remember))
+        yield from ()
+
+    return (forget,)

@@ -162,8 +162,10 @@ class Account:
         return query(self.server, "loader", sql)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every mart."""
-        return Marts(self.server).snapshot()
+        """Every row of every mart, but for what says when it was read."""
+        marts = Marts(self.server).snapshot()
+        events = self.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
+        return marts | {"dim_events": [tuple(row.values()) for row in events]}
 
 
 @pytest.fixture(scope="session")
