@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BROWSER := $(VENV)/.browser
 
 .PHONY: help run test lint cassettes clickhouse clean
 
@@ -12,13 +13,13 @@ help:  ## what there is
 run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
 	@$(BIN)/python pipelines/qtickets.py $(ARGS)
 
-test: $(INSTALLED)  ## the whole test suite, on a real ClickHouse and a real HTTP service
+test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox
+	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard
 
 cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
 	@$(BIN)/python -m tests.recording
@@ -34,6 +35,10 @@ $(INSTALLED): requirements.txt
 	@echo "Installing the pinned packages into $(VENV) (once, about a minute)…"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
+
+# Tests of the page say what is missing where no Chromium can be had.
+$(BROWSER): $(INSTALLED)
+	@$(BIN)/python -m tests.browser && touch $@ || true
 
 clean:  ## remove the virtual environment; data in .qtickets stay
 	rm -rf $(VENV)

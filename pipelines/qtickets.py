@@ -34,6 +34,8 @@ Examples:
 
   python pipelines/qtickets.py --since 2025-01-01 --until 2025-06-30      load history, resumable
 
+  python pipelines/qtickets.py --dashboard        write the page anew from the marts as they are
+
 Exit codes: 0 done, 2 wrong configuration, 3 QTickets, 4 ClickHouse, 5 marts or their tests,
 75 another run is under way, 1 a bug, or something that --check found.
 """
@@ -65,6 +67,9 @@ def main(
     ] = False,
     bootstrap: Annotated[
         bool, typer.Option("--bootstrap", help="Make every table and view, and list them.")
+    ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Write the page dashboard.html; load nothing.")
     ] = False,
     drop_demo: Annotated[
         bool,
@@ -141,6 +146,7 @@ def main(
             "--dry-run": dry_run and not check,
             "--bootstrap": bootstrap,
             "--check": check,
+            "--dashboard": dashboard,
             "--drop-demo": drop_demo,
             "--since": since is not None,
             "--full-refresh": full_refresh,
@@ -168,6 +174,8 @@ def main(
         elif bootstrap:
             for database, name, engine in run.bootstrap(settings, console):
                 console.print(f"{database}.{name}  [dim]{engine}[/]")
+        elif dashboard:
+            console.print(f"The page: {run.dashboard(settings)}")
         elif drop_demo:
             run.drop_demo(settings)
             console.print("The demo databases are gone.")

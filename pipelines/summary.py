@@ -54,6 +54,10 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
         f"[green]Done.[/] The dashboard is the view {settings.clickhouse_db}"
         ".v_qtickets_sales_dashboard."
     )
+    if report.page:
+        console.print(f"The same as a page, for any browser: [bold]{report.page}[/]")
+    elif report.page_problem:
+        console.print(f"[yellow]The page was not written:[/] {report.page_problem}")
     if settings.is_demo:
         console.print(
             f"[bold yellow]These were demo numbers.[/] For yours: {_python()} pipelines/qtickets.py"

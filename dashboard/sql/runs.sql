@@ -1,0 +1,10 @@
+-- The latest runs: what they found, or why they ended.
+SELECT
+    toUnixTimestamp(started_at) AS started,
+    toUnixTimestamp(finished_at) AS finished,
+    toString(status) AS status,
+    left(message, 400) AS message,
+    JSONExtract(metrics, 'test_warnings', 'Array(String)') AS warnings
+FROM meta_job_runs
+ORDER BY started_at DESC
+LIMIT 10
