@@ -30,6 +30,8 @@ Examples:
 
   python pipelines/qtickets.py --check            is all well? exit code 0 or 1
 
+  python pipelines/qtickets.py --check --alert    the same, and tell about it
+
   python pipelines/qtickets.py --show-config      every setting and where it came from
 
   python pipelines/qtickets.py --since 2025-01-01 --until 2025-06-30      load history, resumable
@@ -78,6 +80,10 @@ def main(
     check: Annotated[
         bool,
         typer.Option("--check", help="Is all well? Freshness, last run, service, marts, disk."),
+    ] = False,
+    alert: Annotated[
+        bool,
+        typer.Option("--alert", help="With --check: send what it finds. Alone: send a test."),
     ] = False,
     output: Annotated[
         OutputFormat, typer.Option("--format", help="How --check and --show-config answer.")
@@ -150,11 +156,14 @@ def main(
             "--drop-demo": drop_demo,
             "--since": since is not None,
             "--full-refresh": full_refresh,
+            "--alert": alert and not check,
         }
         if sum(alone.values()) > 1:
             raise ConfigurationError(f"{', '.join(alone)}: one at a time.")
         if check:
-            raise typer.Exit(_check(settings, console, output))
+            raise typer.Exit(_check(settings, console, output, alert=alert))
+        if alert:
+            raise typer.Exit(_test_alert(settings, console))
         if resources and (since or full_refresh):
             raise ConfigurationError(
                 "--resources goes with neither --since, which loads orders, nor --full-refresh,"
@@ -163,6 +172,7 @@ def main(
         period = read_period(since, until, settings)
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
+        from pipelines.alerts import alerting
 
         if settings.qtickets_offline:
             from pipelines.offline import at_the_recordings_moment
@@ -180,9 +190,14 @@ def main(
             run.drop_demo(settings)
             console.print("The demo databases are gone.")
         else:
-            report = run.run(
-                settings, console, skip_marts=skip_marts, full_refresh=full_refresh, period=period
-            )
+            with alerting(settings):
+                report = run.run(
+                    settings,
+                    console,
+                    skip_marts=skip_marts,
+                    full_refresh=full_refresh,
+                    period=period,
+                )
             summary.summarise(report, settings, console)
     except RunError as error:
         if verbose:
@@ -194,13 +209,28 @@ def main(
         raise typer.Exit(130) from None
 
 
-def _check(settings: Settings, console: Console, output: OutputFormat) -> int:
+def _test_alert(settings: Settings, console: Console) -> int:
+    from pipelines.alerts import send_test
+
+    sent = send_test(settings)
+    if not sent:
+        raise ConfigurationError("--alert: no alerts are configured (QTICKETS_ALERT_…).")
+    for name, delivered in sent.items():
+        console.print(f"{name}: {'delivered' if delivered else '[bold red]not delivered[/]'}")
+    return int(not all(sent.values()))
+
+
+def _check(settings: Settings, console: Console, output: OutputFormat, *, alert: bool) -> int:
     """Without what a run imports: a probe should not take as long as a run's beginning."""
     from pipelines.check import check
     from pipelines.check_report import print_health
 
     health = check(settings)
     print_health(health, console, as_json=output is OutputFormat.JSON)
+    if alert:
+        from pipelines.alerts import alert_health
+
+        alert_health(settings, health)
     return int(health.status == "error")
 
 

@@ -102,6 +102,18 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _webhook(url: SecretStr | None) -> SecretStr | None:
+    if url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url.get_secret_value()):
+        raise ValueError("an address such as https://example.ru/hook")
+    return url
+
+
+def _bot_token(token: SecretStr | None) -> SecretStr | None:
+    if token and not re.fullmatch(r"\d+:[\w-]{20,}", token.get_secret_value()):
+        raise ValueError("the token of a bot, from @BotFather: digits, a colon, letters")
+    return token
+
+
 def _missing_for_partners(info: ValidationInfo) -> str:
     """Variables without which the Partners API cannot be asked."""
     names = [f"qtickets_partners_{name}" for name in ("base_url", "token", "find_requests")]
@@ -170,6 +182,10 @@ class Settings(BaseSettings):
     qtickets_late_hours: Positive = 1.25
     qtickets_stale_hours: Positive = 6.0
     qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
+    qtickets_alert_webhook: Annotated[SecretStr | None, AfterValidator(_webhook)] = None
+    qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
+    qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
+    qtickets_alert_urls: SecretStr | None = None
     dry_run: bool = False
 
     @classmethod
@@ -221,6 +237,14 @@ class Settings(BaseSettings):
         if not names or not set(names) <= set(ALL_TRANSPORTS):
             raise ValueError(f"some of: {', '.join(ALL_TRANSPORTS)}")
         return names
+
+    @field_validator("qtickets_alert_telegram_chat")
+    @classmethod
+    def _chat_of_the_bot(cls, chat: str, info: ValidationInfo) -> str:
+        has_bot = info.data.get("qtickets_alert_telegram_token")
+        if (chat or has_bot) and not re.fullmatch(r"-?\d+|@\w+", chat):
+            raise ValueError("a chat's number, such as -1001234567890, or @name_of_a_channel")
+        return chat
 
     @field_validator("qtickets_resources")
     @classmethod
