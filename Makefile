@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run test lint cassettes clickhouse clean
+.PHONY: help run test lint check-deploy cassettes clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,15 @@ test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and
 lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard
+	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard deploy
+
+check-deploy: $(VENV)-check/.installed  ## hadolint, docker compose, shellcheck, … on deploy/
+	@deploy/check.sh $(VENV)-check/bin
+
+$(VENV)-check/.installed: deploy/requirements-check.txt
+	@$(PYTHON) -m venv $(VENV)-check
+	@$(VENV)-check/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
 	@$(BIN)/python -m tests.recording
@@ -41,4 +49,4 @@ $(BROWSER): $(INSTALLED)
 	@$(BIN)/python -m tests.browser && touch $@ || true
 
 clean:  ## remove the virtual environment; data in .qtickets stay
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-check

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from .errors import ConfigurationError
 from .settings import Settings
 
 DEMO_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the made-up world of the sandbox
@@ -21,7 +22,13 @@ class Service:
 def open_service(settings: Settings) -> Iterator[Service]:
     """The service to read from, for as long as the run takes."""
     if settings.is_demo:
-        from sandbox import demo_world, serve
+        try:
+            from sandbox import demo_world, serve
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"QTICKETS_TOKEN is not set, and the demo needs {error.name}, which is not"
+                " installed here: set the token, or install all of requirements.txt."
+            ) from error
 
         with serve(demo_world(), token=DEMO_TOKEN) as server:
             yield Service(server.url, DEMO_TOKEN)

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Installs or upgrades the pipeline on a machine with systemd. May be run again at any time: what is
+# there and right stays as it is, configuration and secrets always.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+Usage: sudo deploy/install.sh [OPTIONS]
+
+Puts this checkout into /opt/qtickets/releases/<hash of its content>, with the packages it needs,
+points /opt/qtickets/current to it, makes the user, /etc/qtickets with configuration and secrets,
+and a systemd timer for every 30 minutes. The release before stays, to go back to.
+
+  --full           with the embedded ClickHouse and the demo; default: for a ClickHouse server
+  --python PATH    Python 3.11 to 3.13 to make the environment with (default: python3)
+  --dry-run        say what would be done, and do nothing
+  --root DIR       install below DIR: no user, no systemd, nothing outside (packaging, tests)
+  --no-packages    leave the Python environment out (with --root)
+  --no-start       do not enable the timer
+  --rollback       point `current` to the release before, and do nothing else
+  --help           this text
+
+Then put the token into /etc/qtickets/secrets/qtickets_token and the ClickHouse host into
+/etc/qtickets/qtickets.env, and run it again: with a token there it starts the timer.
+USAGE
+}
+
+full=no python=python3 dry_run=no root='' packages=yes start=yes rollback=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --full) full=yes ;;
+    --python) python=${2:?--python needs a path}; shift ;;
+    --dry-run) dry_run=yes ;;
+    --root) root=${2:?--root needs a folder}; shift ;;
+    --no-packages) packages=no ;;
+    --no-start) start=no ;;
+    --rollback) rollback=yes ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "error: unknown option $1; see --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+prefix=$root/opt/qtickets
+config=$root/etc/qtickets
+state=$root/var/lib/qtickets
+units=$root/etc/systemd/system
+
+fail() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+# Says a command and runs it; --dry-run only says it.
+run() {
+  echo "+ $*"
+  [ "$dry_run" = yes ] || "$@"
+}
+
+# Only on the machine itself, not below --root.
+run_here() {
+  [ -n "$root" ] || run "$@"
+}
+
+# The source, which a release is made of.
+contents() {
+  (cd "$source" && find LICENSE README.md CHANGELOG.md requirements.txt cassettes dashboard \
+    dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
+    ! -path '*/__pycache__/*' ! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' \
+    ! -path 'deploy/secrets/*' -print0 | LC_ALL=C sort -z)
+}
+
+# Points `current` to a release at once, without a moment in which it is missing.
+switch_to() {
+  run ln -sfn "releases/$1" "$prefix/current.new"
+  run mv -T "$prefix/current.new" "$prefix/current"
+}
+
+# A file that is made once and then belongs to the operator.
+make_once() {
+  local path=$1 mode=$2
+  if [ -e "$path" ]; then
+    echo "= $path stays"
+    cat > /dev/null
+  else
+    echo "+ write $path (mode $mode)"
+    if [ "$dry_run" = yes ]; then
+      cat > /dev/null
+    else
+      (umask 077 && cat > "$path")
+      chmod "$mode" "$path"
+    fi
+  fi
+}
+
+install_unit() {
+  if cmp -s "$source/deploy/systemd/$1" "$units/$1"; then
+    echo "= $units/$1 is up to date"
+  else
+    run install -D -m 644 "$source/deploy/systemd/$1" "$units/$1"
+    reload=yes
+  fi
+}
+
+if [ "$rollback" = yes ]; then
+  [ -L "$prefix/previous" ] || fail "there is no release before this one in $prefix"
+  target=$(basename "$(readlink "$prefix/previous")")
+  run ln -sfn "$(readlink "$prefix/current")" "$prefix/previous"
+  switch_to "$target"
+  echo "Release $target is in use from the next run on."
+  exit 0
+fi
+
+if [ -z "$root" ] && [ "$dry_run" = no ]; then
+  [ "$(id -u)" = 0 ] || fail "run it as root: sudo $0"
+  command -v systemctl > /dev/null || fail "there is no systemd here; see deploy/README.md"
+fi
+if [ "$packages" = yes ]; then
+  "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null ||
+    fail "Python 3.11 to 3.13 is needed, and $python is not; try --python /usr/bin/python3.11"
+fi
+
+if [ -z "$root" ] && ! id qtickets > /dev/null 2>&1; then
+  run useradd --system --home-dir /var/lib/qtickets --no-create-home --shell /usr/sbin/nologin qtickets
+fi
+
+requirements=deploy/requirements.txt
+[ "$full" = no ] || requirements=requirements.txt
+release=$( (contents | (cd "$source" && xargs -0 sha256sum); echo "$requirements") |
+  sha256sum | cut -c1-12)
+folder=$prefix/releases/$release
+if [ -e "$folder/.complete" ]; then
+  echo "= release $release is there"
+else
+  # One that an interrupted installation left half-way is made anew.
+  run rm -rf "$folder"
+  run install -d -m 755 "$folder"
+  echo "+ copy the project to $folder"
+  if [ "$dry_run" = no ]; then
+    contents | tar --create --directory="$source" --no-recursion --null --files-from=- |
+      tar --extract --directory="$folder" --no-same-owner --mode='u=rwX,go=rX'
+  fi
+  if [ "$packages" = yes ]; then
+    run "$python" -m venv "$folder/.venv"
+    run "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check \
+      --only-binary :all: --requirement "$folder/$requirements"
+    run "$folder/.venv/bin/python" -m compileall -q "$folder" -x '/[.]venv/'
+  fi
+  run touch "$folder/.complete"
+fi
+
+current=$(readlink "$prefix/current" 2> /dev/null || true)
+if [ "$current" = "releases/$release" ]; then
+  echo "= $prefix/current is release $release"
+else
+  [ -z "$current" ] || run ln -sfn "$current" "$prefix/previous"
+  switch_to "$release"
+fi
+# The release in use and the one before; older ones go.
+previous=$(basename "$(readlink "$prefix/previous" 2> /dev/null || echo none)")
+for old in "$prefix"/releases/*; do
+  name=$(basename "$old")
+  if [ -d "$old" ] && [ "$name" != "$release" ] && [ "$name" != "$previous" ]; then
+    run rm -rf "$old"
+  fi
+done
+
+[ -d "$config/secrets" ] || run install -d -m 700 "$config/secrets"
+[ -d "$state" ] || run install -d -m 700 "$state"
+run_here chown qtickets:qtickets "$state"
+make_once "$config/qtickets.env" 644 <<'ENV'
+# What is no secret; secrets are files in /etc/qtickets/secrets. All variables: README.md.
+ORG_NAME=
+REPORT_TZ=Europe/Moscow
+
+# The ClickHouse server; without a host the embedded one is used (installed with --full).
+CLICKHOUSE_HOST=
+#CLICKHOUSE_SECURE=true
+#CLICKHOUSE_CA_CERT=/etc/qtickets/ca.pem
+#CLICKHOUSE_USER=qtickets_loader
+#CLICKHOUSE_TRANSFORM_USER=qtickets_transformer
+ENV
+printf '' | make_once "$config/secrets/qtickets_token" 600
+od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | make_once "$config/secrets/qtickets_pii_salt" 600
+for secret in clickhouse_password clickhouse_transform_password; do
+  printf '' | make_once "$config/secrets/$secret" 600
+done
+
+reload=no
+install_unit qtickets.service
+install_unit qtickets.timer
+[ "$reload" = no ] || run_here systemctl daemon-reload
+echo "Done: release $release."
+if [ ! -s "$config/secrets/qtickets_token" ]; then
+  # Without it a run would fill the databases with the demo's sales.
+  echo "Next: put the QTickets token into $config/secrets/qtickets_token, the ClickHouse host into"
+  echo "$config/qtickets.env, and run this again: it starts the timer."
+elif [ "$start" = yes ]; then
+  run_here systemctl enable --now qtickets.timer
+fi
