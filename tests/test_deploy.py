@@ -295,7 +295,8 @@ def test_the_image_has_what_the_command_imports_and_nothing_that_is_private() ->
     ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} - {"tests", "benchmarks"}
     assert sources >= {*ours, "dbt_project", "cassettes"}
     for name in sources:
-        assert re.search(rf"\b{re.escape(name)}\b", (DEPLOY / "install.sh").read_text()), name
+        top = re.escape(name.partition("/")[0])
+        assert re.search(rf"\b{top}\b", (DEPLOY / "install.sh").read_text()), name
     assert ignored[1] == "*"
     assert re.search(r"^USER 10001", dockerfile, re.M)
     assert '"--check"]' in dockerfile
