@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run test lint check-deploy cassettes clickhouse clean
+.PHONY: help run test lint check-deploy cassettes screenshots clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ $(VENV)-check/.installed: deploy/requirements-check.txt
 
 cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
 	@$(BIN)/python -m tests.recording
+
+screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images anew
+	@$(BIN)/python -m tests.screenshots
 
 clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse

@@ -47,6 +47,7 @@ def read_account(settings: Settings, warehouse: Warehouse) -> dict[str, Any]:
             sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
             result = client.query(
                 sql.format(
+                    now=now,
                     today=today,
                     since=f"{today} - {DAYS_OF_HISTORY}",
                     shows_with_pace=SHOWS_WITH_PACE,

@@ -18,10 +18,6 @@ class Charts {
     this.drawn = [];
   }
 
-  fitTo(width) {
-    for (const chart of this.drawn) chart.fit(width);
-  }
-
   // One bar an item of `values`; `before`, if given, is a thin line over them.
   // `labels` are texts of the x axis, `tip(index)` is {title, lines: [[name, text]]}.
   bars(host, { values, before, labels, height, color, valueText, tip, sync }) {
@@ -79,14 +75,14 @@ class Charts {
       scales,
       axes,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       cursor: {
         x: true, y: false, drag: { x: false, y: false }, points: { show: false },
         sync: sync ? { key: sync } : undefined,
       },
       plugins: [tooltip(host, tip)],
     }, data, host);
-    const fit = (width) => plot.setSize({ width: width ?? Math.max(host.clientWidth, 200), height });
+    const fit = () => plot.setSize({ width: Math.max(host.clientWidth, 200), height });
     this.drawn.push({ host, plot, fit });
     this.sizes.observe(host);
   }

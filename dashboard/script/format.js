@@ -4,7 +4,8 @@ const DAY_MS = 86400000;
 const MINUS = "\u2212";
 
 class Format {
-  constructor(language, timeZone) {
+  constructor(language, timeZone, today) {
+    this.today = today;
     this.language = language;
     this.locale = language === "ru" ? "ru-RU" : "en-GB";
     this.timeZone = timeZone;
@@ -74,11 +75,13 @@ class Format {
     return this.date(day, { day: "numeric", month: "short" });
   }
 
+  // One date or a range; the year only where it is not this one.
   dates(first, last) {
-    if (first === last) return this.date(first, { day: "numeric", month: "short", year: "numeric" });
-    return this.of("DateTimeFormat", {
-      day: "numeric", month: "short", year: "numeric", timeZone: "UTC",
-    }).formatRange(first * DAY_MS, last * DAY_MS);
+    const year = (day) => new Date(day * DAY_MS).getUTCFullYear();
+    const isThisYear = year(first) === year(this.today) && year(last) === year(this.today);
+    const options = { day: "numeric", month: "short", year: isThisYear ? undefined : "numeric" };
+    if (first === last) return this.date(first, options);
+    return this.of("DateTimeFormat", { ...options, timeZone: "UTC" }).formatRange(first * DAY_MS, last * DAY_MS);
   }
 
   // A moment (seconds since 1970) in the reporting time zone.

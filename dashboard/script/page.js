@@ -25,7 +25,7 @@ class Page {
     this.expanded = new Set();
     this.paceShow = null;
     this.state = this.read();
-    this.format = new Format(this.state.language, account.time_zone);
+    this.format = new Format(this.state.language, account.time_zone, account.today);
   }
 
   // ── What is chosen: kept in the address, so that a reload or a link shows the same ──────────
@@ -131,14 +131,14 @@ class Page {
         element("h1", {}, account.organiser || this.t("title")),
         element("p", { class: "muted" },
           account.organiser ? `${this.t("title")} · ` : "",
-          this.t("as_of", this.format.moment(this.latest ?? account.made_at)),
+          this.t("as_of", this.format.moment(account.clock_is_real ? this.latest ?? account.made_at : account.moment)),
           account.mode === "live" ? "" : element("span", { class: "badge" }, this.t(account.mode)))),
       element("div", { class: "tools" },
         element("button", { type: "button", id: "language", lang: state.language === "ru" ? "en" : "ru",
           onclick: () => {
             const language = state.language === "ru" ? "en" : "ru";
             remember("language", language);
-            this.format = new Format(language, account.time_zone);
+            this.format = new Format(language, account.time_zone, account.today);
             this.choose({ language });
           } }, this.t("language")),
         element("label", { class: "inline" }, element("span", { class: "hidden" }, this.t("theme")),
@@ -187,13 +187,16 @@ class Page {
       ? element("optgroup", { label }, ...events.map((event) => option(event.index, event.name, event.index === state.event)))
       : null;
     const field = (key, control) => element("label", { class: "field" }, element("span", {}, this.t(key)), control);
-    const date = (id, value, limits) => element("input", { type: "date", id, value: isoDate(value), ...limits,
+    // Browsers write dates in a date field as their own language does; over it stands the page's.
+    const written = (value) => element("span", { "aria-hidden": "true" },
+      format.date(value, { day: "2-digit", month: "2-digit", year: "numeric" }));
+    const date = (id, value, limits) => element("span", { class: "date" }, element("input", { type: "date", id, value: isoDate(value), ...limits,
       onchange: (event) => {
         const day = Math.round(Date.parse(event.target.value) / DAY_MS);
         if (Number.isNaN(day)) return;
         const [from, to] = id === "from" ? [day, Math.max(day, last)] : [Math.min(day, first), day];
         this.choose({ from, to });
-      } });
+      } }), written(value));
     const limits = { min: isoDate(account.first ?? account.today), max: isoDate(account.today) };
     return element("div", { class: "filters", role: "search", "aria-label": this.t("filters") },
       element("div", { class: "segments", role: "group", "aria-label": this.t("period") },
@@ -309,7 +312,7 @@ class Page {
     const tickets = element("div", { class: "chart", role: "img", "aria-label": this.t("chart_label", this.t("tickets")) });
     const common = { labels: bars.map(label), tip, sync: "days" };
     this.pending.push(() => {
-      this.charts.bars(revenue, { ...common, height: 240, color: "accent",
+      this.charts.bars(revenue, { ...common, height: 240, color: "bar",
         values: bars.map((bar) => bar.revenue / 100), before: before?.map((bar) => bar.revenue / 100),
         valueText: (value) => format.short(value) });
       this.charts.bars(tickets, { ...common, height: 130, color: "second",
@@ -454,8 +457,7 @@ class Page {
   eventRow({ event, tickets, revenue, share, open, before }) {
     const { format, account } = this;
     const dates = event.starts === null ? this.t("no_dates")
-      : event.starts === event.ends ? format.date(event.starts, { day: "numeric", month: "short", year: "numeric" })
-        : format.dates(event.starts, event.ends);
+      : format.dates(event.starts, event.ends ?? event.starts);
     const state = !this.isOnSale(event) ? this.t("over") : event.total === null ? this.t("unknown_seats") : !open ? "–" : null;
     return element("tr", { "data-key": account.ids[event.index] },
       element("td", { class: "name" },
@@ -565,14 +567,25 @@ class Page {
     const { filters } = this;
     const plans = account.sums("plan", ["tickets", "revenue"], first, last, filters, (row, table) => table.event[row]);
     if (!plans.size) return null;
-    const facts = account.sums("sales", ["tickets", "revenue"], first, last, filters, (row, table) => table.event[row]);
+    // Sales count from an event's first planned day to its last: a plan of June says nothing of May.
+    const { plan: planned, sales } = account.tables;
+    const spans = new Map();
+    account.scan("plan", first, last, filters, (row) => {
+      const day = planned.day[row];
+      const [from, to] = spans.get(planned.event[row]) ?? [day, day];
+      spans.set(planned.event[row], [Math.min(from, day), Math.max(to, day)]);
+    });
+    const facts = account.sums("sales", ["tickets", "revenue"], first, last, filters, (row, table) => {
+      const [from, to] = spans.get(table.event[row]) ?? [Infinity, 0];
+      return sales.day[row] >= from && sales.day[row] <= to ? table.event[row] : null;
+    });
     const rows = [...plans].map(([event, plan]) => ({ key: account.ids[event], name: account.events[event].name, plan, fact: facts.get(event) ?? { tickets: 0, revenue: 0 } }))
       .sort((a, b) => b.plan.revenue - a.plan.revenue);
     const add = (which) => rows.reduce((sum, row) => ({ tickets: sum.tickets + row[which].tickets, revenue: sum.revenue + row[which].revenue }), { tickets: 0, revenue: 0 });
     const [shown, more] = this.some("plan", rows, ROWS_SHOWN);
     const all = [...shown, { key: "total", total: true, name: this.t("total"), plan: add("plan"), fact: add("fact") }];
     const section = this.section("plan", this.t("plan"), null, this.t("plan_why"));
-    section.append(this.table("plan", [this.t("event"), `${this.t("planned")}, ${format.symbol(this.currency)}`, this.t("fact"), [this.t("planned") + ", " + this.t("tickets").toLowerCase(), "wide-only"], [this.t("fact"), "wide-only"], this.t("done")], all.map(({ key, name, plan, fact, total }) => ({
+    section.append(this.table("plan", [this.t("event"), `${this.t("planned")}, ${format.symbol(this.currency)}`, this.t("fact"), [this.t("planned") + ", " + this.t("tickets").toLowerCase(), "wide-only"], [this.t("fact"), "wide-only"], [this.t("done"), "seats"]], all.map(({ key, name, plan, fact, total }) => ({
       key, total,
       cells: [name,
         this.cell("plan_revenue", exactMoney(plan.revenue), this.money(plan.revenue)),
@@ -618,7 +631,7 @@ class Page {
     const section = this.section("attendance", this.t("attendance"), scanned.length ? null : this.t("nothing_here"), this.t("attendance_why"));
     if (!scanned.length) return section;
     const [shown, more] = this.some("attendance", scanned, ROWS_SHOWN - 2);
-    section.append(this.table("attendance", [this.t("event"), this.t("bought"), this.t("came"), this.t("share")], shown.map((row) => ({
+    section.append(this.table("attendance", [this.t("event"), this.t("bought"), this.t("came"), [this.t("share"), "seats"]], shown.map((row) => ({
       key: row.key,
       cells: [row.name, this.cell("tickets", row.tickets, format.number(row.tickets)),
         this.cell("came", row.came, format.number(row.came)),
@@ -640,7 +653,7 @@ class Page {
     const sign = { fresh: "ok", ok: "ok", late: "warn", stale: "bad", error: "bad", empty: "none" };
     const state = (status) => element("td", {}, element("span", { class: `state ${sign[status] ?? "bad"}` }, TEXTS[format.language][status] ?? status));
     return element("footer", {},
-      this.details("state", () => element("div", { class: "two" },
+      this.details("state", () => element("div", { class: "two wide-gap" },
         this.table("freshness", [this.t("dataset"), this.t("rows"), this.t("read_at"), this.t("state")], account.freshness.map((row) => ({
           key: row.dataset, cells: [row.dataset, this.cell("rows", row.rows, format.number(row.rows)),
             element("td", { class: "n" }, row.latest ? format.moment(row.latest) : "–"), state(row.status)] }))),
@@ -665,7 +678,7 @@ class Page {
     return element("div", { class: "scroll" }, element("table", { "data-table": name },
       element("thead", {}, element("tr", {}, ...headings.map((heading, column) => {
         const [text, kind] = Array.isArray(heading) ? heading : [heading, ""];
-        return element("th", { scope: "col", class: `${column ? "n" : ""} ${kind}`.trim() || null }, text);
+        return element("th", { scope: "col", class: `${column && kind !== "seats" ? "n" : ""} ${kind}`.trim() || null }, text);
       }))),
       element("tbody", {}, ...rows.map(({ key, cells, total, chosen }) => element("tr", {
         "data-key": key, class: [total && "total", chosen && "chosen"].filter(Boolean).join(" ") || null,
@@ -755,13 +768,12 @@ async function start() {
     page.draw();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.draw());
-  // Paper is white, and as wide as paper.
+  // Paper is white.
   let theme = page.state.theme;
   addEventListener("beforeprint", () => {
     theme = page.state.theme;
     page.state.theme = "light";
     page.draw();
-    page.charts.fitTo(690);
   });
   addEventListener("afterprint", () => {
     page.state.theme = theme;
