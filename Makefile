@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run test lint check-deploy cassettes screenshots clickhouse clean
+.PHONY: help run verify test lint check-deploy cassettes screenshots clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
 	@$(BIN)/python pipelines/qtickets.py $(ARGS)
+
+verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a report in QTICKETS_HOME
+	@$(BIN)/python -m pipelines.verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest $(ARGS)

@@ -8,7 +8,6 @@ by the next run.
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,18 +18,13 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from filelock import FileLock, Timeout
-from pydantic import SecretStr
 
 from .check import Health
 from .errors import BusyError, ExitCode, RunError
+from .redaction import without_people, without_secrets
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
-
-_PERSONAL = (
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "(an address)"),
-    (re.compile(r"\+?\d[\d ()-]{9,}\d"), "(a number)"),
-)
 
 
 @dataclass
@@ -157,7 +151,7 @@ def _examined(settings: Settings, health: Health) -> None:
 
 def _tell(settings: Settings, told: _Told, kind: str, title: str, message: str) -> None:
     """Says that something is wrong to those who have not heard it yet."""
-    message = redacted(message, settings)
+    message = _presentable(message, settings)
     trouble = told.troubles.setdefault(kind, _Trouble(_iso(datetime.now(timezone.utc)), message))
     for name, url in targets(settings).items():
         if name not in trouble.told and _deliver(settings, name, url, _title(title), message):
@@ -177,6 +171,10 @@ def _tell_over(settings: Settings, told: _Told, kinds: Iterable[str], message: s
             del told.over[name]
 
 
+def _presentable(text: str, settings: Settings) -> str:
+    return without_people(without_secrets(text, settings))
+
+
 def _title(what: str) -> str:
     return f"QTickets: {what}"
 
@@ -191,25 +189,13 @@ def _deliver(settings: Settings, name: str, url: str, title: str, message: str) 
     who = " ".join(filter(None, (settings.org_name, f"({settings.job_name} on {gethostname()})")))
     sender = apprise.Apprise()
     kind = apprise.NotifyType.SUCCESS if "recovered" in title else apprise.NotifyType.FAILURE
-    body = redacted(f"{message}\n{who}", settings)
+    body = _presentable(f"{message}\n{who}", settings)
     delivered = sender.add(url) and sender.notify(
         title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
     )
     if not delivered:
         logger.warning("An alert could not be delivered to the %s: %s", name, title)
     return bool(delivered)
-
-
-def redacted(text: str, settings: Settings) -> str:
-    """The text without secrets of the configuration, and without what looks like a person's."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        secret = value.get_secret_value() if isinstance(value, SecretStr) else ""
-        if len(secret) >= 4:
-            text = text.replace(secret, "********")
-    for pattern, instead in _PERSONAL:
-        text = pattern.sub(instead, text)
-    return text
 
 
 @contextmanager
