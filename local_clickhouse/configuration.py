@@ -30,6 +30,12 @@ CONFIG = """\
         <table_engines_require_grant>true</table_engines_require_grant>
     </access_control_improvements>
     <ignore_empty_sql_security_in_create_view_query>false</ignore_empty_sql_security_in_create_view_query>
+    <storage_configuration>
+        <disks>
+            <backups><type>local</type><path>{backups}/</path></backups>
+        </disks>
+    </storage_configuration>
+    <backups><allowed_disk>backups</allowed_disk></backups>
     <query_log>
         <database>system</database>
         <table>query_log</table>
@@ -129,6 +135,18 @@ def grants(user: str, databases: Iterable[str]) -> list[str]:
             "CREATE TEMPORARY TABLE ON *.*",
             "SELECT ON system.*",
         ]
+    if user == "backup":
+        # It reads everything and makes what it restores, beside what is there: it drops nothing.
+        return [
+            *(
+                f"SELECT, SHOW, BACKUP, CREATE TABLE, INSERT ON `{name}`.*"
+                for database in databases
+                for name in (database, f"{database}_raw")
+            ),
+            *ENGINES,
+            "READ, WRITE ON DISK",
+            "SELECT ON system.*",
+        ]
     return [
         *(f"SELECT, SHOW, dictGet ON `{name}`.*" for name in databases),
         *SCHEMA,
@@ -153,10 +171,17 @@ def check_database_name(name: str) -> None:
         )
 
 
-def config_xml(users: Path, http_port: int, native_port: int) -> str:
-    """Write the server's settings; port 0 lets the system choose."""
+def config_xml(users: Path, backups: Path, http_port: int, native_port: int) -> str:
+    """Write the server's settings; port 0 lets the system choose.
+
+    Backups go to a disk of their own: `File(…)` would need the right to any file.
+    """
     return CONFIG.format(
-        host=HOST, users=escape(str(users)), http_port=http_port, native_port=native_port
+        host=HOST,
+        users=escape(str(users)),
+        backups=escape(str(backups)),
+        http_port=http_port,
+        native_port=native_port,
     )
 
 

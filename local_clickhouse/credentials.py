@@ -1,4 +1,4 @@
-"""The three logins of a local ClickHouse, with passwords made once and kept."""
+"""The logins of a local ClickHouse, with passwords made once and kept."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local_clickhouse.errors import LocalClickHouseError
 
-USERS = ("loader", "transformer", "reader")
+USERS = ("loader", "transformer", "reader", "backup")
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ def kept_logins(path: Path) -> Mapping[str, Login]:
         LocalClickHouseError: the file exists but is damaged.
         OSError: it cannot be read or written.
     """
-    if not path.exists():
-        passwords = {user: secrets.token_hex(24) for user in USERS}
-        write_private(path, json.dumps(passwords, indent=2) + "\n")
     try:
-        passwords = json.loads(path.read_text())
+        passwords = json.loads(path.read_text()) if path.exists() else {}
+        # A file of an earlier version lacks the users that came since.
+        if missing := [user for user in USERS if user not in passwords]:
+            passwords |= {user: secrets.token_hex(24) for user in missing}
+            write_private(path, json.dumps(passwords, indent=2) + "\n")
         return {user: Login(user, str(passwords[user])) for user in USERS}
     except (ValueError, KeyError, TypeError) as error:
         raise LocalClickHouseError(

@@ -10,6 +10,7 @@ class ServerFolder:
         self.path = home.absolute() / "clickhouse"
         self.data = self.path / "data"
         self.functions = self.data / "user_defined"
+        self.backups = self.path / "backups"
         self.config = self.path / "config.xml"
         self.users = self.path / "users.xml"
         self.credentials = self.path / "credentials.json"
@@ -28,5 +29,5 @@ class ServerFolder:
             OSError: a file stands in the way, or the place is not writable.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.path, self.data, self.functions):
+        for folder in (self.path, self.data, self.functions, self.backups):
             folder.mkdir(mode=0o700, exist_ok=True)

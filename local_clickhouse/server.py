@@ -61,7 +61,10 @@ FAILURES = (
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A running server: where it listens and who may log in (loader, transformer, reader)."""
+    """A running server: where it listens and who may log in.
+
+    Those are loader, transformer, reader and backup.
+    """
 
     host: str
     http_port: int
@@ -158,7 +161,12 @@ def _join_or_start(
                 last_native, last_http = _last_ports(folder)
                 folder.users.write_text(users_xml(logins, databases))
                 folder.config.write_text(
-                    config_xml(folder.users, http_port or last_http, native_port or last_native)
+                    config_xml(
+                        folder.users,
+                        folder.backups,
+                        http_port or last_http,
+                        native_port or last_native,
+                    )
                 )
                 (folder.functions / FILE_FUNCTION_NAME).write_text(FILE_FUNCTION)
                 folder.address.unlink(missing_ok=True)

@@ -114,6 +114,12 @@ def _bot_token(token: SecretStr | None) -> SecretStr | None:
     return token
 
 
+def _backup_target(target: SecretStr | None) -> SecretStr | None:
+    if target and not re.fullmatch(r"\w+\(.*\{name\}.*\)", target.get_secret_value()):
+        raise ValueError("a place of ClickHouse's BACKUP with {name}, such as File('{name}')")
+    return target
+
+
 def _missing_for_partners(info: ValidationInfo) -> str:
     """Variables without which the Partners API cannot be asked."""
     names = [f"qtickets_partners_{name}" for name in ("base_url", "token", "find_requests")]
@@ -172,6 +178,8 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_transform_user: str | None = None
     clickhouse_transform_password: SecretStr | None = None
+    clickhouse_backup_user: str | None = None
+    clickhouse_backup_password: SecretStr | None = None
     clickhouse_secure: bool = False
     clickhouse_verify_ssl: bool = True
     clickhouse_ca_cert: Annotated[Path | None, AfterValidator(_ca_cert)] = None
@@ -186,6 +194,8 @@ class Settings(BaseSettings):
     qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
     qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
     qtickets_alert_urls: SecretStr | None = None
+    qtickets_backups: Annotated[int, Field(ge=1)] = 14
+    qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
     dry_run: bool = False
 
     @classmethod

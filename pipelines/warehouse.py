@@ -46,6 +46,13 @@ class Warehouse:
     cluster: str | None = None
     """Tables are replicated over this cluster of one shard; None: a single server."""
 
+    backup: Login | None = None
+    """Who backs up and restores; None: the loader."""
+
+    @property
+    def backup_login(self) -> Login:
+        return self.backup or self.loader
+
     @property
     def on_cluster(self) -> str:
         """The clause with which a statement about databases or tables reaches every server."""
@@ -194,6 +201,13 @@ def _exists(client: Client, what: str, name: str) -> bool:
     return bool(client.command(f"EXISTS {what} {name}"))
 
 
+def _backup_login(settings: Settings) -> Login | None:
+    if not settings.clickhouse_backup_user:
+        return None
+    password = settings.clickhouse_backup_password
+    return Login(settings.clickhouse_backup_user, password.get_secret_value() if password else "")
+
+
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
     """The server of the run; an embedded one is started, or found running, and left as found.
@@ -221,6 +235,7 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             verify=settings.clickhouse_verify_ssl,
             ca_cert=settings.clickhouse_ca_cert,
             cluster=settings.clickhouse_cluster,
+            backup=_backup_login(settings),
             loader=loader,
             transformer=transformer,
             **common,
@@ -242,6 +257,7 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             transformer=Login(
                 server.logins["transformer"].user, server.logins["transformer"].password
             ),
+            backup=Login(server.logins["backup"].user, server.logins["backup"].password),
             **common,
         )
     finally:
