@@ -100,6 +100,10 @@ def main(
         bool,
         typer.Option("--full-refresh", help="Read and build everything anew; nothing is dropped."),
     ] = False,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Remove old versions, snapshots and records; weekly, say."),
+    ] = False,
     skip_marts: Annotated[
         bool,
         typer.Option("--skip-marts", help="Load raw tables only."),
@@ -156,6 +160,7 @@ def main(
             "--drop-demo": drop_demo,
             "--since": since is not None,
             "--full-refresh": full_refresh,
+            "--compact": compact,
             "--alert": alert and not check,
         }
         if sum(alone.values()) > 1:
@@ -186,6 +191,16 @@ def main(
                 console.print(f"{database}.{name}  [dim]{engine}[/]")
         elif dashboard:
             console.print(f"The page: {run.dashboard(settings)}")
+        elif compact:
+            from pipelines.compact import compact as make_smaller
+
+            for became in make_smaller(settings):
+                (rows, rows_now), (size, size_now) = became.rows, became.bytes
+                console.print(
+                    f"{became.table}: {rows:,} rows are now {rows_now:,},"
+                    f" {size / 2**20:,.1f} MiB are {size_now / 2**20:,.1f}"
+                )
+            console.print("Compacted; the marts are as they were.")
         elif drop_demo:
             run.drop_demo(settings)
             console.print("The demo databases are gone.")

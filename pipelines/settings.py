@@ -194,6 +194,7 @@ class Settings(BaseSettings):
     qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
     qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
     qtickets_alert_urls: SecretStr | None = None
+    qtickets_job_days: Annotated[int, Field(ge=2)] = 400
     qtickets_backups: Annotated[int, Field(ge=1)] = 14
     qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
     dry_run: bool = False
