@@ -41,6 +41,8 @@ def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsR
                 "--quiet",
                 "--no-use-colors",
                 "--no-version-check",
+                # The manifest as JSON, for other tools, takes a second; `dbt docs` writes its own.
+                "--no-write-json",
                 "build",
                 "--project-dir",
                 str(DBT_PROJECT),

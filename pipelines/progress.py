@@ -1,5 +1,6 @@
 """What a person sees while a load works: one line a table that fills, on a terminal only."""
 
+from collections.abc import Callable
 from typing import Any
 
 from dlt.common.runtime.collector_base import Collector
@@ -26,9 +27,15 @@ class _Rows(ProgressColumn):
 
 
 class TerminalProgress(Collector):
-    """dlt's progress on a rich display; silent when the output is not a terminal."""
+    """dlt's progress on a rich display; silent when the output is not a terminal.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where to show it.
+        on_first_row: Called once, when there turns out to be something to load.
+    """
+
+    def __init__(self, console: Console, on_first_row: Callable[[], object] | None = None) -> None:
+        self._on_first_row = on_first_row
         self.step: str = ""
         self._console = console
         self._display: Progress | None = None
@@ -49,7 +56,12 @@ class TerminalProgress(Collector):
         message: str | None = None,  # noqa: ARG002
         label: str | None = None,  # noqa: ARG002
     ) -> None:
-        if self._display is None or name.startswith("_dlt") or name[:1].isupper():
+        if name.startswith("_dlt") or name[:1].isupper() or not inc:
+            return
+        if self._on_first_row:
+            call, self._on_first_row = self._on_first_row, None
+            call()
+        if self._display is None:
             return
         if name not in self._tasks:
             self._tasks[name] = self._display.add_task(

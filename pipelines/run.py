@@ -21,6 +21,7 @@ from .job_record import JobRecord, make_job_tables, start_job
 from .load import RAW_TABLES, LoadReport, backfill, count_only, load, make_tables
 from .marts import MartsReport, build_marts
 from .progress import TerminalProgress
+from .rebuild import MartsState, marts_state, still_valid
 from .service import open_service
 from .settings import Settings
 from .warehouse import Warehouse, open_warehouse
@@ -35,6 +36,7 @@ class RunReport:
 
     load: LoadReport = field(default_factory=LoadReport)
     marts: MartsReport = field(default_factory=MartsReport)
+    marts_state: MartsState | None = None
     changes: dict[str, tuple[int, int]] = field(default_factory=dict)
     datasets: list[str] = field(default_factory=list)
     page: Path | None = None
@@ -76,6 +78,7 @@ class RunReport:
             "models": self.marts.models,
             "tests": self.marts.tests,
             "test_warnings": self.marts.warnings,
+            "marts": self.marts_state.as_metrics() if self.marts_state else None,
             "seconds": {step: round(value, 3) for step, value in self.seconds.items()},
         }
 
@@ -132,11 +135,10 @@ def run(
                 warehouse.prepare(settings.mode)
                 record = start_job(settings, warehouse)
             with _recorded(record, report):
-                if not skip_marts:
-                    # dbt takes seconds to import; the service's answers take longer.
-                    Thread(target=import_module, args=("dbt.cli.main",), daemon=True).start()
+                # dbt takes seconds to import; the service's answers take longer.
+                early = Thread(target=import_module, args=("dbt.cli.main",), daemon=True)
                 with open_service(settings) as service, report.timed("load"):
-                    progress = TerminalProgress(console)
+                    progress = TerminalProgress(console, None if skip_marts else early.start)
                     if period:
                         report.load = backfill(settings, service, warehouse, progress, period)
                     else:
@@ -160,11 +162,18 @@ def run(
 def _build(
     settings: Settings, warehouse: Warehouse, report: RunReport, console: Console, *flags: str
 ) -> None:
-    before = table_rows(warehouse)
-    with report.timed("marts"), console.status("Building and testing the marts (dbt build)"):
-        report.marts = build_marts(settings, warehouse, *flags)
-    after = table_rows(warehouse)
-    report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
+    with report.timed("marts"):
+        nothing_new = not report.rows and not flags
+        if nothing_new and (state := still_valid(settings, warehouse)):
+            report.marts_state = state
+            report.marts.warnings = state.warnings
+            return
+        before = table_rows(warehouse)
+        with console.status("Building and testing the marts (dbt build)"):
+            report.marts = build_marts(settings, warehouse, *flags)
+        after = table_rows(warehouse)
+        report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
+        report.marts_state = marts_state(settings, warehouse, report.marts.warnings)
 
 
 def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -35,12 +36,12 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
     """Rows by table, what changed in the marts, how long each step took, where to look next."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("raw table")
-    table.add_column("rows fetched", justify="right")
+    table.add_column("new or changed", justify="right")
     for name, rows in report.load.rows.items():
         if name not in settings.skipped:
             table.add_row(name, f"{rows:,}")
     console.print(table)
-    _marts(report, console)
+    _marts(report, settings, console)
     _findings(report, console)
     seconds = "  ".join(f"{step} {value:.1f} s" for step, value in report.seconds.items())
     counts = report.load.counts
@@ -76,8 +77,12 @@ def _python() -> str:
     return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else "python"
 
 
-def _marts(report: RunReport, console: Console) -> None:
+def _marts(report: RunReport, settings: Settings, console: Console) -> None:
     if not report.marts.models:
+        if report.marts_state:
+            built_at = report.marts_state.built_at.astimezone(ZoneInfo(settings.report_tz))
+            console.print(f"Nothing new: the marts stand as they were built at {built_at:%H:%M}.")
+        _warnings(report, console)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("mart")
@@ -88,6 +93,10 @@ def _marts(report: RunReport, console: Console) -> None:
             table.add_row(name, f"{after:,}", f"{before:,}")
     console.print(table)
     console.print(f"{report.marts.models} models built, {report.marts.tests} tests passed.")
+    _warnings(report, console)
+
+
+def _warnings(report: RunReport, console: Console) -> None:
     for warning in report.marts.warnings:
         console.print(f"[yellow]Test warning: {warning}[/]")
 

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import dlt
@@ -22,6 +21,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
 from .backfill import forgetful_source, orders_extent, qtickets_backfill_source
+from .changes import OrderMemory, changed_rows, has_changed, tables_differ
 from .client import open_client
 from .errors import (
     AccessRefused,
@@ -70,6 +70,7 @@ from .settings import (
     RETRY_SECONDS,
     SEAT_FIELDS,
     SEATS_PATH,
+    SNAPSHOT_EVERY,
     TIMEOUT_SECONDS,
 )
 from .stamps import Stamps
@@ -179,6 +180,10 @@ def qtickets_source(
     overlap = timedelta(hours=overlap_hours)
 
     @cache
+    def memory() -> OrderMemory:
+        return OrderMemory(dlt.current.source_state().get("orders_read", {}), context)
+
+    @cache
     def snapshot_at() -> datetime:
         """One moment for all seats of the run, by the clock that sales go by: the service's."""
         return client.now()
@@ -197,7 +202,8 @@ def qtickets_source(
         state = dlt.current.source_state()
         paid_since = [Condition("payed_at", ">=", payed_at.start_value)]
         pages = client.walk(ORDERS_PATH, paid_since, closed_by="payed_at")
-        yield from batches(pages, cursor="payed_at")
+        yield from batches(map(memory().news, pages), cursor="payed_at")
+        state["orders_read"] = memory().as_state()
         state["fetched_until"] = stamps.last
         state["loaded"] = as_state([*loaded_windows(state), (payed_at.start_value, None)])
         state.setdefault("cursor_from", payed_at.start_value)
@@ -217,10 +223,11 @@ def qtickets_source(
             else loaded_windows(state)
         )
         pages = client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
-        for batch in batches(pages, cursor="updated_at"):
+        for batch in batches(map(memory().news, pages), cursor="updated_at"):
             # A single late change from before the loaded period would look like that day's
             # whole sales.
             yield [order for order in batch if is_loaded(order, loaded)]
+        state["orders_read"] = memory().as_state()
         state["fetched_until"] = stamps.last
         state["swept_until"] = began_at
 
@@ -272,9 +279,10 @@ def qtickets_source(
             held_lately = [Condition("event_id", "in", event_ids), paid_lately[1]]
             readings.append(client.listed(ORDERS_PATH, held_lately))
         for pages in readings:
-            for batch in batches(pages, cursor="updated_at"):
+            for batch in batches(map(memory().news, pages), cursor="updated_at"):
                 yield [order for order in batch if is_loaded(order, loaded)]
         state["reread_at"] = now
+        state["orders_read"] = memory().as_state()
 
     @dlt.transformer(name="reread_orders", data_from=reread_pages)
     def reread_orders(page: list[Row]) -> Iterator[Any]:
@@ -284,7 +292,7 @@ def qtickets_source(
     @dlt.transformer(name="events", data_from=event_pages)
     def events(page: list[Row]) -> Iterator[Any]:
         """Events and their shows, those that changed since the last run."""
-        changed = _changed(page, dlt.current.resource_state("events"))
+        changed = changed_rows(page, dlt.current.resource_state("events"), context)
         if changed:
             event_table, show_table = event_tables(changed, context)
             yield EVENTS.marked(event_table)
@@ -292,11 +300,22 @@ def qtickets_source(
 
     @dlt.transformer(name="inventory", data_from=event_pages)
     def inventory(page: list[Row]) -> Iterator[Any]:
-        """A snapshot of the seats of every show that can still change, several at a time."""
+        """A snapshot of the seats of every show that can still change, several at a time.
+
+        One that equals the last is not loaded, unless that is getting old.
+        """
         shows = [(event, show) for event in page for show in _open_shows(event, snapshot_at())]
         tables = list(client.each(read_seats, shows))
-        if tables:
-            yield INVENTORY.marked(pa.concat_tables(tables))
+        last = dlt.current.resource_state("inventory")
+        if tables and tables_differ(
+            seats := pa.concat_tables(tables),
+            str(page[0]["id"]),
+            last,
+            context,
+            at=snapshot_at(),
+            at_most=SNAPSHOT_EVERY,
+        ):
+            yield INVENTORY.marked(seats)
 
     def read_seats(event_and_show: tuple[Row, Row]) -> pa.Table:
         event, show = event_and_show
@@ -314,17 +333,20 @@ def qtickets_source(
     @dlt.resource(name="discounts")
     def discounts() -> Iterator[Any]:
         for page in readable("discounts", client.listed(DISCOUNTS_PATH)):
-            yield DISCOUNTS.marked(discount_table(page, context))
+            if has_changed(page, dlt.current.resource_state("discounts"), context):
+                yield DISCOUNTS.marked(discount_table(page, context))
 
     @dlt.resource(name="promo_codes")
     def promo_codes() -> Iterator[Any]:
         for page in readable("promo_codes", client.listed(PROMO_CODES_PATH)):
-            yield PROMO_CODES.marked(promo_code_table(page, context))
+            if has_changed(page, dlt.current.resource_state("promo_codes"), context):
+                yield PROMO_CODES.marked(promo_code_table(page, context))
 
     @dlt.resource(name="price_shades")
     def price_shades() -> Iterator[Any]:
         for page in readable("price_shades", client.single(COLOR_THEMES_PATH, {})):
-            yield PRICE_SHADES.marked(price_shade_table(page, context))
+            if has_changed(page, dlt.current.resource_state("price_shades"), context):
+                yield PRICE_SHADES.marked(price_shade_table(page, context))
 
     @dlt.resource(name="clients", selected=False)
     def clients() -> Iterator[Any]:
@@ -391,22 +413,6 @@ def empty_tables_source() -> Iterable[DltResource]:
             yield table.marked(table.arrow_schema().empty_table())
 
     return (empty_tables,)
-
-
-def _changed(events: list[Row], hashes: dict[str, Any]) -> list[Row]:
-    """The events that differ from what was loaded before, by a hash kept in the state.
-
-    An event with its seat schemes is up to a megabyte and is listed by every run; loading it
-    again 48 times a day would be most of the traffic.
-    """
-    changed = []
-    for event in events:
-        content = {key: value for key, value in event.items() if key != "_fetched_at"}
-        digest = blake2b(repr(content).encode(), digest_size=12).hexdigest()
-        if hashes.get(str(event["id"])) != digest:
-            hashes[str(event["id"])] = digest
-            changed.append(event)
-    return changed
 
 
 def _ends_at(show: Row) -> datetime | None:

@@ -107,6 +107,8 @@ def qtickets_backfill_source(
         state.setdefault("swept_until", began_at)
         state["fetched_until"] = stamps.last
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])
+        # What is loaded now may differ from what the last run read.
+        state.pop("orders_read", None)
         state.update(remember)
 
     @dlt.transformer(name="orders", data_from=window_pages)

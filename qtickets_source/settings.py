@@ -37,6 +37,9 @@ OVERLAP_HOURS = 2.0
 REREAD_DAYS = 3.0
 # A little less than a day: a daily run that starts a minute earlier than yesterday's counts.
 REREAD_EVERY = timedelta(hours=23)
+# Seats that stay the same are loaded again after this time, so that a snapshot says until when
+# they are known: in a run every half an hour, every second one.
+SNAPSHOT_EVERY = timedelta(minutes=45)
 CONNECTIONS = 4
 TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS = 120.0
