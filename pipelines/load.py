@@ -63,6 +63,8 @@ _DLT_SETTINGS = {
     "RUNTIME__LOG_LEVEL": "CRITICAL",
     # dlt would wait for what is under way; a load that is cut off does no harm.
     "RUNTIME__INTERCEPT_SIGNALS": "false",
+    # No more inserts at once than the HTTP client keeps connections for; dlt's default is 20.
+    "LOAD__WORKERS": "8",
 }
 
 

@@ -75,6 +75,7 @@ class RunReport:
             "new_columns": sorted(self.load.findings.new_columns),
             "withheld_fields": sorted(self.load.findings.withheld),
             "missing_fields": sorted(self.load.findings.missing),
+            "changed_types": sorted(self.load.findings.changed_types),
             "models": self.marts.models,
             "tests": self.marts.tests,
             "test_warnings": self.marts.warnings,

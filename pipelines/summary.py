@@ -109,6 +109,9 @@ def _findings(report: RunReport, console: Console) -> None:
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
+    if findings.changed_types:
+        types = ", ".join(sorted(findings.changed_types))
+        console.print(f"[yellow]Fields that came as another type than before:[/] {types}")
     if findings.missing:
         console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
     if findings.withheld:

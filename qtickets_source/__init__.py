@@ -25,6 +25,7 @@ from .changes import OrderMemory, changed_rows, has_changed, tables_differ
 from .client import open_client
 from .errors import (
     AccessRefused,
+    BadRow,
     NotFound,
     QTicketsError,
     ServiceUnavailable,
@@ -49,6 +50,7 @@ from .rows import (
     partner_ticket_table,
     price_shade_table,
     promo_code_table,
+    seat_rows,
     unreadable_inventory_table,
 )
 from .settings import (
@@ -323,9 +325,8 @@ def qtickets_source(
         try:
             path = SEATS_PATH.format(show_id=show["id"])
             seats = client.get(path, {"select": list(SEAT_FIELDS), "flat": True})
-            rows = seats.values() if isinstance(seats, dict) else seats
-            return inventory_table(event["id"], show["id"], rows, moment, context)
-        except (NotFound, ServiceUnavailable, UnexpectedAnswer) as error:
+            return inventory_table(event["id"], show["id"], seat_rows(seats), moment, context)
+        except (NotFound, ServiceUnavailable, UnexpectedAnswer, BadRow) as error:
             logger.warning("Seats of show %s are unknown in this run: %s", show["id"], error)
             reason = type(error).__name__
             return unreadable_inventory_table(event["id"], show["id"], reason, moment, context)

@@ -24,10 +24,31 @@ from .tables import (
     PROMO_CODES,
     SHOWS,
     TICKETS,
+    Column,
+    Kind,
     RawTable,
 )
 
 Row = dict[str, Any]
+
+# The JSON types that the service sends a kind of column as. Text columns also hold numbers, and the
+# names of multilingual accounts.
+_USUAL_TYPES: dict[Kind, frozenset[type]] = {
+    "integer": frozenset({int}),
+    "money": frozenset({int, Decimal}),
+    "timestamp": frozenset({str, datetime}),
+    "flag": frozenset({bool, int}),
+    "text": frozenset({str, int, dict}),
+    "json": frozenset({list, dict}),
+}
+_JSON_NAMES: dict[type, str] = {
+    bool: "true or false",
+    int: "number",
+    Decimal: "number",
+    str: "text",
+    list: "list",
+    dict: "object",
+}
 
 
 @dataclass
@@ -38,6 +59,8 @@ class Findings:
         new_columns: `table.field` of unknown fields, loaded as text columns.
         withheld: `table.field` of unknown fields that look personal, not loaded.
         missing: `table.field` of known fields that a whole page lacked.
+        changed_types: `table.field (type)` of known fields that came as another JSON type. Where
+            the value still fits the column it is loaded; else the run fails.
         ignored: What the service ignored of a request, by transport.
         skipped: Datasets that the account may not read, and why.
     """
@@ -45,6 +68,7 @@ class Findings:
     new_columns: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +107,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
     tickets: list[Row] = []
     order_ids: list[int] = []
     fetched_at: list[datetime] = []
+    _note_nested("orders.baskets", list, [o.get("baskets") for o in orders], context)
     for order in orders:
         baskets = listed(order.get("baskets"))
         if baskets is None:
@@ -116,6 +141,8 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
 
 def event_tables(events: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Events, stamped with `_fetched_at`, as (`events` rows, `shows` rows)."""
+    _note_nested("events.shows", list, [event.get("shows") for event in events], context)
+    _note_nested("events.city", dict, [event.get("city") for event in events], context)
     cities = [city if isinstance(city := event.get("city"), dict) else {} for event in events]
     shows = [(event, show) for event in events for show in listed(event.get("shows")) or ()]
     return (
@@ -203,6 +230,21 @@ def _folded(text: Any) -> str | None:
 def _digits(text: Any) -> str | None:
     """A phone number as people mean it: its digits."""
     return re.sub(r"\D", "", str(text)) if text else None
+
+
+def seat_rows(answer: Any) -> list[Row]:
+    """The seats of a show: a list, an object by seat, or, without `flat`, zones with seats.
+
+    Raises:
+        BadRow: They are none of these.
+    """
+    zones = listed(answer.get("zones")) if isinstance(answer, dict) else None
+    seats = (
+        [listed(answer)] if zones is None else [listed(zone.get("seats") or []) for zone in zones]
+    )
+    if None in seats:
+        raise BadRow("the seats of a show came in a shape that is not known.")
+    return [seat for some in seats for seat in some or ()]
 
 
 def inventory_table(
@@ -313,12 +355,30 @@ def _table(
         values = derived.get(column.name)
         if values is None:
             values = [row.get(column.name) for row in rows]
+            _note_types(table, column, values, context)
         columns[column.name] = to_arrow(column, values, what, ids)
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     if table.field_columns and rows:
         for name, values in _unknown_fields(table, rows, context).items():
             arrow = arrow.append_column(name, pa.array(values, pa.string()))
     return arrow
+
+
+def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowContext) -> None:
+    """Reports nested values of another type than the usual one."""
+    for value in values:
+        if value not in (None, "", [], {}) and not isinstance(value, usual):
+            kind = _JSON_NAMES.get(type(value), "number")
+            context.findings.changed_types.add(f"{label} ({kind})")
+
+
+def _note_types(
+    table: RawTable, column: Column, values: Sequence[Any], context: RowContext
+) -> None:
+    """Reports values of a type that the field never had; PHP's empty values have none."""
+    for kind in set(map(type, values)) - _USUAL_TYPES[column.kind] - {type(None)}:
+        if any(type(value) is kind and value not in ("", [], {}) for value in values):
+            context.findings.changed_types.add(f"{table.name}.{column.name} ({_JSON_NAMES[kind]})")
 
 
 def _unknown_fields(

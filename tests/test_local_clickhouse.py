@@ -550,15 +550,15 @@ def quiet_port() -> int:
     raise OSError("no free port")
 
 
-def test_the_next_start_listens_on_the_same_port_unless_it_is_taken(home: Path) -> None:
+def test_the_next_start_listens_on_the_same_port_unless_it_is_taken(tmp_path: Path) -> None:
     port = quiet_port()
-    with running_server(home, http_port=port):
+    with running_server(tmp_path, http_port=port):
         pass
-    with running_server(home) as second:
+    with running_server(tmp_path) as second:
         assert second.http_port == port
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", port))
         taken.listen()
-        with running_server(home) as third:
+        with running_server(tmp_path) as third:
             assert third.http_port != port

@@ -62,6 +62,36 @@ def test_a_field_that_is_no_longer_sent_is_reported_and_breaks_nothing(
     assert context.findings.missing == {"orders.site_id"}
 
 
+def test_fields_that_change_their_type_are_loaded_where_they_fit_and_reported(
+    context: RowContext,
+) -> None:
+    orders, events = live_rows("orders"), live_rows("events")
+    before, _ = order_tables(orders, context)
+    _, shows_before = event_tables(events, context)
+    assert context.findings.changed_types == set()
+
+    for order in orders:
+        order["price"] = str(order["price"])
+        order["utm"] = "utm_source=mail"
+        order["baskets"] = {str(place): row for place, row in enumerate(order["baskets"])}
+    for event in events:
+        event["shows"] = {str(place): row for place, row in enumerate(event["shows"])}
+        event["city"] = "Томск"
+    after, tickets = order_tables(orders, context)
+    _, shows_after = event_tables(events, context)
+
+    assert after["price"] == before["price"]
+    assert tickets.num_rows > 0
+    assert shows_after["id"] == shows_before["id"]
+    assert context.findings.changed_types == {
+        "orders.price (text)",
+        "orders.utm (text)",
+        "orders.baskets (object)",
+        "events.shows (object)",
+        "events.city (text)",
+    }
+
+
 def test_new_fields_that_differ_in_case_only_have_columns_of_their_own(
     context: RowContext,
 ) -> None:
