@@ -1,6 +1,7 @@
 """What tests share: one real ClickHouse for the session, emptied before each test."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,6 +71,21 @@ def query(server: LocalServer, login: str, sql: str) -> list[dict[str, Any]]:
     finally:
         client.close()
     return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+def quiet_ports(count: int) -> list[int]:
+    """Free ports below those that the system gives to outgoing connections of other processes.
+
+    For servers that are to come back with the same address: in between, nobody else takes it.
+    """
+    found: list[int] = []
+    for port in range(20_000 + os.getpid() * 10 % 12_000, 32_700):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("no free port")
 
 
 class Marts:

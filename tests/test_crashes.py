@@ -21,7 +21,7 @@ from local_clickhouse import LocalServer, running_server
 from local_clickhouse.server import wait_for_end
 from sandbox import Fault, World, serve
 
-from .conftest import DATABASE, Marts
+from .conftest import DATABASE, Marts, quiet_ports
 from .test_killed import (
     MODELS_ONLY,
     Forge,
@@ -58,7 +58,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def mortal(folder: Path) -> Iterator[LocalServer]:
     """The server; one that is started after its death has the same address."""
-    with running_server(folder, database=DATABASE) as server:
+    http_port, native_port = quiet_ports(2)
+    with running_server(
+        folder, database=DATABASE, http_port=http_port, native_port=native_port
+    ) as server:
         yield server
 
 
@@ -222,6 +225,7 @@ def test_the_working_folder_may_be_gone_old_or_garbage(
 ) -> None:
     home, kept = Path(runs.environment["QTICKETS_HOME"]), tmp_path / "kept"
     shutil.copytree(home, kept)
+    happen(world, 39)
     half_way = runs.start(at=("load", 30))
     assert half_way.end() == -signal.SIGKILL
 

@@ -28,6 +28,8 @@ USER = """
 import os, sys
 from pathlib import Path
 from local_clickhouse import running_server
+
+from .conftest import quiet_ports
 with running_server(Path(sys.argv[1])) as server:
     print(server.started, server.http_port, flush=True)
     sys.stdin.read()
@@ -541,17 +543,8 @@ def test_chdb_core_still_has_the_private_entry_point_this_package_stands_on(tmp_
     assert int(port.read_text()) > 0
 
 
-def quiet_port() -> int:
-    """A free port below those that the system gives to outgoing connections of other processes."""
-    for port in range(20_000 + os.getpid() % 10_000, 32_000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise OSError("no free port")
-
-
 def test_the_next_start_listens_on_the_same_port_unless_it_is_taken(tmp_path: Path) -> None:
-    port = quiet_port()
+    (port,) = quiet_ports(1)
     with running_server(tmp_path, http_port=port):
         pass
     with running_server(tmp_path) as second:
