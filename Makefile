@@ -17,7 +17,7 @@ verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a
 	@$(BIN)/python -m pipelines.verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .

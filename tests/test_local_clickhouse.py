@@ -21,6 +21,8 @@ from local_clickhouse import LocalClickHouseError, LocalServer, running_server
 from local_clickhouse.folder import ServerFolder
 from local_clickhouse.server import is_running
 
+from .conftest import quiet_ports
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 # A process that uses the server and says so; it leaves when its standard input is closed.
@@ -28,8 +30,6 @@ USER = """
 import os, sys
 from pathlib import Path
 from local_clickhouse import running_server
-
-from .conftest import quiet_ports
 with running_server(Path(sys.argv[1])) as server:
     print(server.started, server.http_port, flush=True)
     sys.stdin.read()
