@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-STOP_SECONDS = 10
+STOP_SECONDS = 2
 
 # The last statement reads a pipe that never gets a line and so keeps the server up until the pipe
 # is closed. Both files are opened by the client half of the engine, which needs no FILE grant:
@@ -57,7 +57,8 @@ def stop_when_unused(users_lock: str, held: int) -> None:
     lock = os.open(users_lock, os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.close(held)
-    # A query left running by a killed user must not keep the server; its data stand a hard end.
+    # Neither an idle connection nor a query left running by a killed user must keep the server;
+    # its data stand a hard end.
     time.sleep(STOP_SECONDS)
     os._exit(1)
 

@@ -12,7 +12,9 @@ from local_clickhouse.errors import LocalClickHouseError
 HOST = "127.0.0.1"
 
 # Everything that makes a stock server ask for a grant is on, so what works here works there.
-# `keep_alive_timeout`, and `poll_interval` below, bound how long a stop waits for idle clients.
+# A stock server's `keep_alive_timeout`: one so short that a stop never waits for idle clients would
+# close connections just as busy clients use them again, which fails their inserts.
+# `poll_interval` below bounds how long a stop waits for idle clients of the native protocol.
 # Without the `ignore_…` line the profile's `default_normal_view_sql_security` has no effect.
 CONFIG = """\
 <clickhouse>
@@ -21,7 +23,7 @@ CONFIG = """\
     <http_port>{http_port}</http_port>
     <users_config>{users}</users_config>
     <timezone>UTC</timezone>
-    <keep_alive_timeout>1</keep_alive_timeout>
+    <keep_alive_timeout>10</keep_alive_timeout>
     <max_server_memory_usage_to_ram_ratio>0.8</max_server_memory_usage_to_ram_ratio>
     <access_control_improvements>
         <users_without_row_policies_can_read_rows>true</users_without_row_policies_can_read_rows>

@@ -15,6 +15,7 @@ import clickhouse_connect
 import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+from clickhouse_connect.driver.httputil import close_managers
 
 from local_clickhouse import LocalClickHouseError, running_server
 
@@ -261,4 +262,6 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             **common,
         )
     finally:
+        # A server that stops waits for connections that are open, idle or not.
+        close_managers()
         context.__exit__(None, None, None)
