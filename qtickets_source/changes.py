@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from .rows import RowContext
@@ -26,8 +27,14 @@ REMEMBERED_ORDERS = 5_000
 
 def digest(content: Any, context: RowContext) -> str:
     """A short hash of an answer, or of rows, with all that decides what becomes of it."""
-    text = f"{sorted(context.allowed_fields)}{content!r}"
-    return blake2b(text.encode(), digest_size=9, key=context.salt[:64]).hexdigest()
+    try:
+        # An account's seat schemes are megabytes; orjson is thirty times as fast as `repr`.
+        text = orjson.dumps(content, default=str)
+    except TypeError:
+        # Half of a character, which a text that was cut in the middle may end in.
+        text = repr(content).encode("utf-8", "surrogatepass")
+    allowed = repr(sorted(context.allowed_fields)).encode()
+    return blake2b(allowed + text, digest_size=9, key=context.salt[:64]).hexdigest()
 
 
 def changed_rows(
