@@ -79,17 +79,16 @@ def install() -> int:
         print("Installing Chromium for the tests of the page…", flush=True)
         apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        wanted = ["install", "--yes", "--no-install-recommends", "chromium-headless-shell"]
-        for arguments in (["update"], wanted):
-            subprocess.run(
-                [*apt, *arguments], env=environment, stdout=subprocess.DEVNULL, check=False
-            )
+        # A bare container has no font at all.
+        wanted = ["chromium-headless-shell", "fonts-dejavu-core"]
+        for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
+            subprocess.run([*apt, *arguments], env=environment, capture_output=True, check=False)
         if _starts():
             return 0
     # Ubuntu's package is a snap, which containers do not start; elsewhere nobody is root.
     more = ["--with-deps"] if is_root and sys.platform == "linux" else []
     command = [sys.executable, "-m", "playwright", "install", *more, "chromium-headless-shell"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(command, capture_output=True, check=False)
     if _starts():
         return 0
     print(HOW, file=sys.stderr)

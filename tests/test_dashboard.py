@@ -17,7 +17,7 @@ from rich.console import Console
 
 from dashboard.data import read_account
 from dashboard.page import render
-from pipelines.errors import ConfigurationError
+from pipelines.errors import ConfigurationError, ServiceError
 from pipelines.run import dashboard, run
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse, open_warehouse
@@ -469,12 +469,14 @@ def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener
     account["about"]["clock_is_real"] = True
     account["about"]["made_at"] -= 10 * 3600
 
-    alerts = open_page(account).inner_text(".alerts")
+    page = open_page(account)
+    alerts = page.inner_text(".alerts")
 
     assert "Данные устарели" in alerts
     assert "Последний запуск не удался" in alerts
     assert "QTickets refused the token." in alerts
     assert "Страница сделана 10 часов назад" in alerts
+    assert "Последний день" in page.inner_text("#card-today"), "June is not today"
 
 
 LOOKS = {
@@ -592,3 +594,17 @@ def test_without_marts_the_command_says_what_to_do(marts: Marts) -> None:
     elsewhere = replace(marts.warehouse, marts_db="nowhere")
     with pytest.raises(ConfigurationError, match=r"Run first: python pipelines/qtickets\.py"):
         read_account(marts.settings, elsewhere)
+
+
+def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
+    marts: Marts, open_page: Opener
+) -> None:
+    before = metrics(open_page(marts.path), "period")
+    nobody_answers = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
+
+    with pytest.raises(ServiceError):
+        run(marts.settings.model_copy(update=nobody_answers), Console(quiet=True))
+
+    page = open_page(marts.path)
+    assert "Последний запуск не удался" in page.inner_text(".alert.bad")
+    assert metrics(page, "period") == before

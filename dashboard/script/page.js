@@ -236,10 +236,18 @@ class Page {
     const { today } = account;
     const [first, last] = this.period;
     return element("div", { class: "cards" },
-      this.card("today", this.t("today"), format.date(today, { day: "numeric", month: "long", weekday: "short" }), today, today),
+      this.card("today", this.t(this.isFromToday() ? "today" : "last_day"), format.date(today, { day: "numeric", month: "long", weekday: "short" }), today, today),
       this.card("days_14", this.t("days_14"), format.dates(today - 13, today), today - 13, today),
       this.card("period", this.state.from === null ? this.t(`days_${this.state.period}`) : this.t("period"),
         format.dates(first, last), first, last));
+  }
+
+  // A page of yesterday must not call yesterday's sales today's.
+  isFromToday() {
+    const { account } = this;
+    if (!account.clock_is_real) return true;
+    const today = new Intl.DateTimeFormat("en-CA", { timeZone: account.time_zone }).format(Date.now());
+    return today === isoDate(account.today);
   }
 
   card(name, title, dates, first, last) {
