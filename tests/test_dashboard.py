@@ -1,5 +1,6 @@
 """The page, in a real browser: what it shows is what the marts say."""
 
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from rich.console import Console
 
-from dashboard.data import read_account
+from dashboard.data import as_json, read_account
 from dashboard.page import render
 from pipelines.errors import ConfigurationError, ServiceError
 from pipelines.run import dashboard, run
@@ -39,6 +40,11 @@ class Marts:
     warehouse: Warehouse
     path: Path
     account: Row
+
+    def read(self) -> Row:
+        """The data of the page, as the browser gets it."""
+        data: Row = json.loads(as_json(read_account(self.settings, self.warehouse)))
+        return data
 
     def rows(self, sql: str) -> list[Row]:
         with self.warehouse.connect(self.warehouse.transformer) as client:
@@ -79,7 +85,7 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marts]:
     assert report.page, report.page_problem
     with open_warehouse(settings) as warehouse:
         found = Marts(settings, warehouse, report.page, {})
-        found.account = read_account(settings, warehouse)
+        found.account = found.read()
         yield found
 
 
@@ -97,7 +103,7 @@ def planned(marts: Marts) -> Iterator[Row]:
     ]
     with marts.warehouse.connect(marts.warehouse.transformer) as client:
         client.command(f"INSERT INTO zakaz.plan_sales VALUES {', '.join(plan)}")
-        yield read_account(marts.settings, marts.warehouse)
+        yield marts.read()
         client.command("TRUNCATE TABLE zakaz.plan_sales")
 
 
@@ -515,7 +521,7 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
             client.command(f"CREATE TABLE zakaz.kept_{row['name']} AS zakaz.{row['name']}")
             client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
         try:
-            account = read_account(marts.settings, marts.warehouse)
+            account = marts.read()
         finally:
             for row in tables:
                 client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")

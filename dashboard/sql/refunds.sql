@@ -1,9 +1,8 @@
 -- Refunds by day of refund.
 SELECT
-    toInt32(refund_date) AS day, event_id AS event, toString(city) AS city, toString(currency) AS currency,
-    tickets_refunded AS tickets,
+    toInt32(refund_date) AS day, event_id AS event, city, currency,
+    toInt64(tickets_refunded) AS tickets,
     toInt64(refunded_amount * 100) AS amount,
     toInt64(refund_deduction_amount * 100) AS kept
 FROM fact_qtickets_refunds_daily
 WHERE refund_date >= {since}
-ORDER BY event_id, refund_date
