@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PIN := --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make pins'
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test lint check-deploy cassettes screenshots clickhouse clean
+.PHONY: help run verify test lint pins licences audit check-deploy cassettes screenshots clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +24,16 @@ lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard deploy
+
+pins:  ## pin what requirements.in and deploy/requirements.in name; needs uv
+	@uv pip compile $(PIN) requirements.in -o requirements.txt
+	@uv pip compile $(PIN) --constraint requirements.txt deploy/requirements.in -o deploy/requirements.txt
+
+licences: $(INSTALLED)  ## write docs/licences.md from what the installed packages say
+	@$(BIN)/python deploy/licences.py
+
+audit: $(VENV)-check/.installed  ## known vulnerabilities of the pinned packages; asks PyPI's database
+	@$(VENV)-check/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
 
 check-deploy: $(VENV)-check/.installed  ## hadolint, docker compose, shellcheck, … on deploy/
 	@deploy/check.sh $(VENV)-check/bin

@@ -2,6 +2,8 @@
 # Installs or upgrades the pipeline on a machine with systemd. May be run again at any time: what is
 # there and right stays as it is, configuration and secrets always.
 set -euo pipefail
+# Whoever calls it: the service's user has to read what root installs.
+umask 022
 
 usage() {
   cat <<'USAGE'

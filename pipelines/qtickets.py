@@ -1,6 +1,7 @@
 """The command that schedulers run: QTickets → ClickHouse → marts. See `--help`."""
 
 import logging
+import os
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -250,4 +251,6 @@ def _check(settings: Settings, console: Console, output: OutputFormat, *, alert:
 
 
 if __name__ == "__main__":
+    # Whatever a run, dlt, dbt or the embedded server writes is its user's alone.
+    os.umask(0o077)
     app()
