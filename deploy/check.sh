@@ -18,15 +18,18 @@ check "$bin/hadolint" deploy/Dockerfile
 check "$bin/docker-compose" --file deploy/docker-compose.yml config --quiet
 check "$bin/kubernetes-validate" --strict --quiet deploy/kubernetes/qtickets.yaml
 if command -v systemd-analyze > /dev/null; then
-  # With a program that is there, and only it, in the place of the installed one.
-  units=$(mktemp -d)
-  trap 'rm -rf "$units"' EXIT
-  cp deploy/systemd/qtickets.timer "$units"
-  sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/qtickets.service > "$units/qtickets.service"
-  check systemd-analyze verify "$units/qtickets.service" "$units/qtickets.timer"
-  check systemd-analyze security --offline=true --threshold=20 --no-pager "$units/qtickets.service" \
-    > "$units/security"
-  tail -1 "$units/security"
+  # As the installation lays them, with a program that is there in the place of the installed one.
+  root=$(mktemp -d)
+  trap 'rm -rf "$root"' EXIT
+  deploy/install.sh --root "$root" --no-packages --no-start > /dev/null
+  units=$root/etc/systemd/system
+  sed -i 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' "$units"/*.service
+  export SYSTEMD_UNIT_PATH=$units:
+  check systemd-analyze verify "$units"/*.service "$units"/*.timer
+  for unit in "$units"/*.service; do
+    check systemd-analyze security --offline=true --threshold=20 --no-pager "$unit" > "$root/security"
+    tail -1 "$root/security"
+  done
 else
   echo "no systemd-analyze here: the units were not checked"
 fi

@@ -71,21 +71,10 @@ READER_QUOTA = {"queries": 20_000, "execution_time": 7_200}
 """In an hour: a dashboard of ten charts, opened by a hundred people, is a thousand queries."""
 
 
-def role_grants(user: str, database: str) -> list[str]:
-    """What a user may do, as the tails of `GRANT` statements."""
-    if user == "backup":
-        # `RESTORE` makes databases and tables: that is an administrator's work.
-        return [
-            *(f"SELECT, SHOW, BACKUP ON `{name}`.*" for name in (database, f"{database}_raw")),
-            "SELECT ON system.*",
-        ]
-    return grants(user, [database])
-
-
 def cluster_grants(user: str, database: str) -> list[str]:
-    """What loader and transformer need on a replicated cluster besides."""
+    """What a user needs on a replicated cluster besides."""
     engines = [f"TABLE ENGINE ON Replicated{family}MergeTree" for family in ("", "Replacing")]
-    if user == "loader":
+    if user in ("loader", "backup"):
         return ["CLUSTER ON *.*", *engines]
     if user == "transformer":
         # dbt looks for its tables on every replica, and waits for them before it exchanges one.
@@ -108,7 +97,7 @@ def sql(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
         name, role = f"{PREFIX}{user}", f"{PREFIX}{user}_role"
         yield ""
         yield f"CREATE ROLE IF NOT EXISTS {role};"
-        for grant in role_grants(user, database):
+        for grant in grants(user, [database]):
             yield f"GRANT {grant} TO {role};"
         settings = ", ".join(
             f"{setting} = {value}" + (f" MAX {value}" if fixed and setting != "readonly" else "")
@@ -175,7 +164,7 @@ def xml(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
         yield f"            <profile>{name}</profile>"
         yield f"            <quota>{name if user == 'reader' else 'default'}</quota>"
         yield "            <grants>"
-        for grant in role_grants(user, database):
+        for grant in grants(user, [database]):
             yield f"                <query>{escape(f'GRANT {grant}')}</query>"
         yield "            </grants>"
         yield f"        </{name}>"

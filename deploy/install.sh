@@ -11,19 +11,19 @@ Usage: sudo deploy/install.sh [OPTIONS]
 
 Puts this checkout into /opt/qtickets/releases/<hash of its content>, with the packages it needs,
 points /opt/qtickets/current to it, makes the user, /etc/qtickets with configuration and secrets,
-and a systemd timer for every 30 minutes. The release before stays, to go back to.
+and systemd timers: a run every 30 minutes, a check every 15, a backup every night. The release before stays, to go back to.
 
   --full           with the embedded ClickHouse and the demo; default: for a ClickHouse server
   --python PATH    Python 3.11 to 3.13 to make the environment with (default: python3)
   --dry-run        say what would be done, and do nothing
   --root DIR       install below DIR: no user, no systemd, nothing outside (packaging, tests)
   --no-packages    leave the Python environment out (with --root)
-  --no-start       do not enable the timer
+  --no-start       do not enable the timers
   --rollback       point `current` to the release before, and do nothing else
   --help           this text
 
 Then put the token into /etc/qtickets/secrets/qtickets_token and the ClickHouse host into
-/etc/qtickets/qtickets.env, and run it again: with a token there it starts the timer.
+/etc/qtickets/qtickets.env, and run it again: with a token there it starts the timers.
 USAGE
 }
 
@@ -97,10 +97,11 @@ make_once() {
 }
 
 install_unit() {
-  if cmp -s "$source/deploy/systemd/$1" "$units/$1"; then
-    echo "= $units/$1 is up to date"
+  local from=$source/deploy/systemd/$1 to=$units/${2:-$1}
+  if cmp -s "$from" "$to"; then
+    echo "= $to is up to date"
   else
-    run install -D -m 644 "$source/deploy/systemd/$1" "$units/$1"
+    run install -D -m 644 "$from" "$to"
     reload=yes
   fi
 }
@@ -182,22 +183,30 @@ CLICKHOUSE_HOST=
 #CLICKHOUSE_CA_CERT=/etc/qtickets/ca.pem
 #CLICKHOUSE_USER=qtickets_loader
 #CLICKHOUSE_TRANSFORM_USER=qtickets_transformer
+#CLICKHOUSE_BACKUP_USER=qtickets_backup
+#QTICKETS_BACKUP_TARGET=Disk('backups', '{name}')
+#QTICKETS_ALERT_TELEGRAM_CHAT=
 ENV
 printf '' | make_once "$config/secrets/qtickets_token" 600
 od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | make_once "$config/secrets/qtickets_pii_salt" 600
-for secret in clickhouse_password clickhouse_transform_password; do
+for secret in clickhouse_password clickhouse_transform_password clickhouse_backup_password \
+  qtickets_alert_webhook qtickets_alert_telegram_token; do
   printf '' | make_once "$config/secrets/$secret" 600
 done
 
 reload=no
-install_unit qtickets.service
-install_unit qtickets.timer
+for unit in qtickets qtickets-check qtickets-backup; do
+  install_unit "$unit.service"
+  install_unit "$unit.timer"
+done
+install_unit common.conf qtickets.service.d/common.conf
+install_unit common.conf qtickets-.service.d/common.conf
 [ "$reload" = no ] || run_here systemctl daemon-reload
 echo "Done: release $release."
 if [ ! -s "$config/secrets/qtickets_token" ]; then
   # Without it a run would fill the databases with the demo's sales.
   echo "Next: put the QTickets token into $config/secrets/qtickets_token, the ClickHouse host into"
-  echo "$config/qtickets.env, and run this again: it starts the timer."
+  echo "$config/qtickets.env, and run this again: it starts the timers."
 elif [ "$start" = yes ]; then
-  run_here systemctl enable --now qtickets.timer
+  run_here systemctl enable --now qtickets.timer qtickets-check.timer qtickets-backup.timer
 fi

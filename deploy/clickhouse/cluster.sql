@@ -7,3 +7,6 @@ GRANT REMOTE ON *.* TO qtickets_transformer_role;
 GRANT SYSTEM SYNC REPLICA ON `zakaz`.* TO qtickets_transformer_role;
 GRANT TABLE ENGINE ON ReplicatedMergeTree TO qtickets_transformer_role;
 GRANT TABLE ENGINE ON ReplicatedReplacingMergeTree TO qtickets_transformer_role;
+GRANT CLUSTER ON *.* TO qtickets_backup_role;
+GRANT TABLE ENGINE ON ReplicatedMergeTree TO qtickets_backup_role;
+GRANT TABLE ENGINE ON ReplicatedReplacingMergeTree TO qtickets_backup_role;
