@@ -11,7 +11,8 @@ Usage: sudo deploy/install.sh [OPTIONS]
 
 Puts this checkout into /opt/qtickets/releases/<hash of its content>, with the packages it needs,
 points /opt/qtickets/current to it, makes the user, /etc/qtickets with configuration and secrets,
-and systemd timers: a run every 30 minutes, a check every 15, a backup every night. The release before stays, to go back to.
+and systemd timers: a run every 30 minutes, a check every 15, a backup every
+night, old versions of rows out every week. The release before stays, to go back to.
 
   --full           with the embedded ClickHouse and the demo; default: for a ClickHouse server
   --python PATH    Python 3.11 to 3.13 to make the environment with (default: python3)
@@ -195,7 +196,7 @@ for secret in clickhouse_password clickhouse_transform_password clickhouse_backu
 done
 
 reload=no
-for unit in qtickets qtickets-check qtickets-backup; do
+for unit in qtickets qtickets-check qtickets-backup qtickets-compact; do
   install_unit "$unit.service"
   install_unit "$unit.timer"
 done
@@ -208,5 +209,6 @@ if [ ! -s "$config/secrets/qtickets_token" ]; then
   echo "Next: put the QTickets token into $config/secrets/qtickets_token, the ClickHouse host into"
   echo "$config/qtickets.env, and run this again: it starts the timers."
 elif [ "$start" = yes ]; then
-  run_here systemctl enable --now qtickets.timer qtickets-check.timer qtickets-backup.timer
+  run_here systemctl enable --now qtickets.timer qtickets-check.timer qtickets-backup.timer \
+    qtickets-compact.timer
 fi
