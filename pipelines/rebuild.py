@@ -48,7 +48,7 @@ class MartsState:
 
 def marts_state(settings: Settings, warehouse: Warehouse, warnings: list[str]) -> MartsState:
     """The state of marts that were built just now."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     return MartsState(now, _fingerprint(settings, warehouse, now), warnings)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -334,6 +335,89 @@ def test_old_snapshots_are_thinned_to_one_a_day(world: MartsWorld) -> None:
         ("2026-03-30 12:00:00", 90),
         ("2026-03-31 12:00:00", 90),
     ]
+
+
+def test_a_show_is_compared_with_at_least_three_past_shows_of_its_event(world: MartsWorld) -> None:
+    # Tickets sold 10 days before and on the day of each past show: shares 1/4, 1/2 and 3/4.
+    past = {501: (1, 3), 502: (2, 2), 503: (3, 1)}
+    world.insert("events", event(50, city_name="Омск"), event(51, city_name="Тверь"))
+    world.insert(
+        "shows",
+        *(
+            show(id_, 50, start_date="2026-03-20 16:00:00", finish_date="2026-03-20 18:00:00")
+            for id_ in past
+        ),
+        show(504, 50, start_date="2026-04-10 16:00:00", finish_date="2026-04-10 18:00:00"),
+        show(511, 51, start_date="2026-04-10 16:00:00", finish_date="2026-04-10 18:00:00"),
+    )
+    for id_, (early, late) in past.items():
+        world.order(id_, "2026-03-10 09:00:00", ticket("9", id_, quantity=early), event_id=50)
+        world.order(id_ + 50, "2026-03-20 09:00:00", ticket("9", id_, quantity=late), event_id=50)
+    for id_, event_id in ((504, 50), (511, 51)):
+        world.order(id_, MARCH_30, ticket("9", id_, quantity=6), event_id=event_id)
+    world.build("--select", "+fact_qtickets_sales_pace")
+
+    curve = {
+        row["show_id"]: row
+        for row in world.rows(
+            "SELECT show_id, compared_with, compared_shows, usual_share, tickets_so_far,"
+            " tickets_expected FROM zakaz.fact_qtickets_sales_pace"
+            " WHERE show_id IN (504, 511) AND days_before_show = 10"
+        )
+    }
+
+    # 504 is compared as of 10 days before: half was sold by then, so 0 of it tells 0.
+    assert curve[504] | {"tickets_so_far": 0} == {
+        "show_id": 504,
+        "compared_with": "event",
+        "compared_shows": 3,
+        "usual_share": 0.5,
+        "tickets_so_far": 0,
+        "tickets_expected": 12.0,
+    }
+    # Nothing in its event or city is over: nothing is expected of it.
+    assert curve[511]["compared_with"] == "none"
+    assert curve[511]["usual_share"] is None and curve[511]["tickets_expected"] is None
+
+
+def test_lists_reach_the_contract_with_their_states(world: MartsWorld) -> None:
+    world.insert("price_shades", {"id": 1, "name": "VIP", "color": "#ff0000"})
+    world.insert(
+        "clients",
+        {"id_hash": "anna", "email_hash": "a@", "phone_hash": "a+"},
+        {"id_hash": "never bought", "email_hash": "n@", "phone_hash": None},
+    )
+    world.insert(
+        "barcodes",
+        {"barcode_hash": "b1", "show_id": 11, "price": "500"},
+        {"barcode_hash": "b2", "show_id": 11, "price": "500", "checked_at": TODAY},
+    )
+    partner = {"event_id": 1, "show_id": 11, "price": "500"}
+    world.insert(
+        "partner_tickets",
+        {**partner, "id": 1, "barcode_hash": "p1", "paid": True, "paid_at": TODAY},
+        {**partner, "id": 2, "barcode_hash": "p2", "paid": False, "reserved_to": TODAY},
+        {**partner, "id": 3, "barcode_hash": "p3", "paid": True, "deleted": True},
+    )
+
+    def states(table: str, key: str, value: str) -> dict[str, Any]:
+        rows = world.rows(f"SELECT {key} AS key, {value} AS value FROM zakaz.{table}")
+        return {row["key"]: row["value"] for row in rows}
+
+    assert states("stg_qtickets_api_price_shades_raw", "name", "color") == {"VIP": "#ff0000"}
+    buyers = states("stg_qtickets_api_clients_raw", "client_id", "(email_hash, orders)")
+    assert buyers["never bought"] == ("n@", 0)
+    assert buyers["anna"] == ("a@", 2)
+    assert buyers["boris"] == (None, 1), "a buyer whose list entry was not loaded has a row as well"
+    assert states("stg_qtickets_api_barcodes_raw", "barcode", "status") == {
+        "b1": "valid",
+        "b2": "scanned",
+    }
+    assert states("stg_qtickets_api_partner_tickets_raw", "partner_ticket_id", "status") == {
+        "1": "paid",
+        "2": "reserved",
+        "3": "cancelled",
+    }
 
 
 def test_the_rules_hold_for_made_up_rows_too(world: MartsWorld) -> None:
