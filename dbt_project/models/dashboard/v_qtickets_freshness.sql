@@ -1,5 +1,5 @@
 -- From when on data is late, for a schedule of 30 minutes: two missed runs, then a working day's
--- half. Discounts, promo codes and events need not change for days, so each run counts for all.
+-- half. What did not change is not loaded again, so each load counts for all, also an empty one.
 {%- set late_hours = env_var('QTICKETS_LATE_HOURS', '1.25') | float %}
 {%- set stale_hours = env_var('QTICKETS_STALE_HOURS', '6') | float %}
 
@@ -7,7 +7,7 @@ with
 
 last_runs as (
 
-    select max(latest_at) as latest_at from {{ ref('int_qtickets_loaded') }}
+    select greatest(max(latest_at), max(last_load_at)) as latest_at from {{ ref('int_qtickets_loaded') }}
 
 )
 

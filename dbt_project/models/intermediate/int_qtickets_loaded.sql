@@ -10,7 +10,11 @@
 select
     '{{ dataset }}' as dataset,
     if(count() = 0, null, max(_fetched_at)) as latest_at,
-    count() as rows
+    count() as rows,
+    (
+        select max(inserted_at) from {{ source('qtickets_raw', '_dlt_loads') }}
+        where inserted_at <= {{ report_now() }}
+    ) as last_load_at
 from {{ source('qtickets_raw', dataset) }} final
 {{ 'union all' if not loop.last }}
 {% endfor %}
