@@ -64,10 +64,14 @@ def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsR
 
 
 def _check_connection(message: str, warehouse: Warehouse) -> None:
-    """Tells a server that went away from a model that is wrong."""
+    """Tells a server that went away, or a user that lacks a grant, from a model that is wrong."""
     if any(words in message for words in _CONNECTION_LOST):
         raise ClickHouseError(
             "Building the marts failed. " + warehouse.explain("Connection", warehouse.transformer)
+        )
+    if "ACCESS_DENIED" in message:
+        raise ClickHouseError(
+            "Building the marts failed. " + warehouse.explain(message, warehouse.transformer)
         )
 
 

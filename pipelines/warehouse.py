@@ -99,6 +99,8 @@ class Warehouse:
             raise ClickHouseError(self.explain(str(error), login)) from error
 
     def explain(self, text: str, login: Login) -> str:
+        # The native protocol's errors bring the server's stack along.
+        text = text.partition("Stack trace:")[0].strip()
         where = f"ClickHouse at {self.host}:{self.port}"
         if "AUTHENTICATION_FAILED" in text or "Code: 516" in text:
             return (
@@ -106,15 +108,15 @@ class Warehouse:
                 " CLICKHOUSE_PASSWORD."
             )
         if "ACCESS_DENIED" in text or "Code: 497" in text:
-            needed = text.partition("grant ")[2].partition(". (")[0] or "more grants"
+            found = re.search(r"\bgrant (.+?)(?:\.\s|\.?$)", text, re.S)
+            needed = " ".join(found[1].split()) if found else "more grants"
             return (
-                f"{where}: user {login.user} lacks {needed.strip()}. Grant it, or use a user that"
-                " has it."
+                f"{where}: user {login.user} lacks {needed}. Grant it, or use a user that has it."
             )
-        if found := re.search(r"CERTIFICATE_VERIFY_FAILED\] ([^(\n]+)", text):
+        if untrusted := re.search(r"CERTIFICATE_VERIFY_FAILED\] ([^(\n]+)", text):
+            why = untrusted[1].strip().rstrip(".")
             return (
-                f"{where} is not trusted: {found[1].strip().rstrip('.')}. CLICKHOUSE_CA_CERT names"
-                " the file with the certificate of its authority; is CLICKHOUSE_HOST the name that"
+                f"{where} is not trusted: {why}. CLICKHOUSE_CA_CERT names the file with the certificate of its authority; is CLICKHOUSE_HOST the name that"
                 " it was made out to?"
             )
         if "[SSL" in text:

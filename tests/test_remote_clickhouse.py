@@ -24,7 +24,8 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from local_clickhouse import LocalServer
+import local_clickhouse.configuration
+from local_clickhouse import LocalServer, running_server
 from pipelines.errors import ConfigurationError
 from pipelines.marts import build_marts
 from pipelines.qtickets import app
@@ -304,6 +305,46 @@ def test_a_missing_grant_is_one_line_that_names_it_and_the_user(
 
     assert result.exit_code == 4, result.output
     assert f"user reader lacks {lacks}" in the_line(result)
+
+
+@pytest.mark.parametrize(
+    ("user", "without", "lacks"),
+    [
+        ("loader", "CREATE TABLE, ", "CREATE TABLE"),
+        ("transformer", "SELECT, SHOW ON `zakaz_raw`.*", "SELECT"),
+    ],
+)
+def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
+    user: str,
+    without: str,
+    lacks: str,
+    plain: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stock = local_clickhouse.configuration.grants
+
+    def fewer(name: str, databases: Any) -> list[str]:
+        granted = stock(name, databases)
+        if name != user:
+            return granted
+        return [g.replace(without, "") for g in granted if g != without]
+
+    monkeypatch.setattr(local_clickhouse.configuration, "grants", fewer)
+    with running_server(tmp_path / "server", database=DATABASE) as strict:
+        result = command(
+            plain
+            | {
+                "CLICKHOUSE_PORT": str(strict.http_port),
+                "CLICKHOUSE_NATIVE_PORT": str(strict.native_port),
+                "CLICKHOUSE_PASSWORD": strict.logins["loader"].password,
+                "CLICKHOUSE_TRANSFORM_PASSWORD": strict.logins["transformer"].password,
+            }
+        )
+
+    assert result.exit_code == 4, result.output
+    assert f"user {user} lacks {lacks}" in the_line(result)
+    assert f"ON {DATABASE}_raw." in the_line(result)
 
 
 # A cluster ----------------------------------------------------------------------------------------
