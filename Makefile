@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PIN := --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make pins'
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test lint pins licences audit check-deploy cassettes screenshots clickhouse clean
+.PHONY: help run verify test lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sand
 
 screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images anew
 	@$(BIN)/python -m tests.screenshots
+
+docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
+	@$(BIN)/python -m pipelines.docs $(ARGS)
 
 clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse
