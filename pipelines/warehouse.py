@@ -116,7 +116,8 @@ class Warehouse:
         if untrusted := re.search(r"CERTIFICATE_VERIFY_FAILED\] ([^(\n]+)", text):
             why = untrusted[1].strip().rstrip(".")
             return (
-                f"{where} is not trusted: {why}. CLICKHOUSE_CA_CERT names the file with the certificate of its authority; is CLICKHOUSE_HOST the name that"
+                f"{where} is not trusted: {why}. CLICKHOUSE_CA_CERT names the file with"
+                " the certificate of its authority; is CLICKHOUSE_HOST the name that"
                 " it was made out to?"
             )
         if "[SSL" in text:
