@@ -378,7 +378,8 @@ def _note_types(
     """Reports values of a type that the field never had; PHP's empty values have none."""
     for kind in set(map(type, values)) - _USUAL_TYPES[column.kind] - {type(None)}:
         if any(type(value) is kind and value not in ("", [], {}) for value in values):
-            context.findings.changed_types.add(f"{table.name}.{column.name} ({_JSON_NAMES[kind]})")
+            name = _JSON_NAMES.get(kind, "number")
+            context.findings.changed_types.add(f"{table.name}.{column.name} ({name})")
 
 
 def _unknown_fields(

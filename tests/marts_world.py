@@ -190,7 +190,7 @@ class MartsWorld:
 
 @contextmanager
 def marts_world(home: Path) -> Iterator[MartsWorld]:
-    """A world of its own: its own server, raw tables made, nothing in them."""
+    """A world on the session's server, which dbt has parsed for: raw tables made, all empty."""
     settings = read_settings(qtickets_home=home, clickhouse_host=None, qtickets_token=None)
     with open_warehouse(settings) as warehouse:
         world = MartsWorld(settings, warehouse)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local_clickhouse import LocalServer
 from pipelines.errors import ExitCode
 from pipelines.job_record import make_job_tables
 from pipelines.settings import Settings
@@ -119,10 +120,10 @@ def test_the_runbook_knows_each_alert() -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
     """Sold, refunded and changed tickets of yesterday and today."""
     now = datetime.now(timezone.utc)
-    with marts_world(tmp_path_factory.mktemp("runbook")) as world:
+    with marts_world(home) as world:
         world.fetched_at = f"{now - timedelta(hours=3):%Y-%m-%d %H:%M:%S}"
         yesterday = f"{now - timedelta(days=1):%Y-%m-%d %H:%M:%S}"
         world.insert("events", {"id": 1, "name": "Премьера", "city_name": "Омск"})

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from local_clickhouse import LocalServer
 from pipelines.settings import DBT_PROJECT
 from tests.marts_world import MartsWorld, Row, event, marts_world, seats, show, ticket
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
-    with marts_world(tmp_path_factory.mktemp("changes")) as world:
+def own_server(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
         yield world
 
 

@@ -1,9 +1,11 @@
 """The tables others depend on: all there and green without a row, with the names they know."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from local_clickhouse import LocalServer
 from tests.marts_world import MartsWorld, marts_world, ticket
 
 UTM = "utm_source utm_medium utm_campaign utm_content utm_term"
@@ -40,8 +42,8 @@ CONTRACT = {
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
-    with marts_world(tmp_path_factory.mktemp("contract")) as world:
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
         world.build()
         yield world
 

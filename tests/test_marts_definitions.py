@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_clickhouse import LocalServer
 from tests.marts_world import MartsWorld, event, marts_world, seats, show, ticket
 
 MARCH_30 = "2026-03-30 10:00:00"
@@ -14,8 +16,8 @@ TODAY = "2026-03-31 08:00:00"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
-    with marts_world(tmp_path_factory.mktemp("definitions")) as world:
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
         _fill(world)
         world.build()
         yield world
