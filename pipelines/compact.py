@@ -46,14 +46,12 @@ def compact(settings: Settings) -> list[Compacted]:
         with warehouse.connect(warehouse.loader) as client:
             there = {table.partition(".")[2] for table in before if _is_raw(table, warehouse)}
             if "inventory" in there:
-                _thin_snapshots(client, warehouse, _today(settings, now), settings.report_tz)
+                _thin_snapshots(client, warehouse.raw_db, _today(settings, now), settings.report_tz)
             if "_dlt_pipeline_state" in there:
-                _thin_states(client, warehouse, now)
+                _thin_states(client, warehouse.raw_db, now)
             for table in RAW_TABLES:
                 if table in there:
-                    client.command(
-                        f"OPTIMIZE TABLE `{warehouse.raw_db}`.`{table}`{warehouse.on_cluster} FINAL"
-                    )
+                    client.command(f"OPTIMIZE TABLE `{warehouse.raw_db}`.`{table}` FINAL")
         if f"{warehouse.marts_db}.meta_job_runs" in before:
             with warehouse.connect(warehouse.transformer) as client:
                 _drop_old_jobs(client, warehouse, now - timedelta(days=settings.qtickets_job_days))
@@ -61,14 +59,14 @@ def compact(settings: Settings) -> list[Compacted]:
     return list(_smaller(before, after))
 
 
-def _thin_snapshots(client: Client, warehouse: Warehouse, today: str, zone: str) -> None:
+def _thin_snapshots(client: Client, raw_db: str, today: str, zone: str) -> None:
     """Of each show's snapshots keeps those that the history keeps, for whole events.
 
     The last of each hour, or day, of a show, as the history; and the same moment of every other
     show of its event, so that an event's snapshot is always that of all its shows.
     """
     local = f"toTimeZone(snapshot_at, '{zone}')"
-    inventory = f"`{warehouse.raw_db}`.inventory"
+    inventory = f"`{raw_db}`.inventory"
     old = f"toDate({local}) <= toDate('{today}') - {EVERY_SNAPSHOT_DAYS}"
     period = (
         f"if(toDate({local}) > toDate('{today}') - {HOURLY_DAYS},"
@@ -80,34 +78,35 @@ def _thin_snapshots(client: Client, warehouse: Warehouse, today: str, zone: str)
         f" WHERE {old} GROUP BY show_id, {period})"
     )
     superfluous = f"{old} AND (event_id, snapshot_at) NOT IN ({kept})"
-    _delete(client, warehouse, inventory, superfluous)
+    _delete(client, inventory, superfluous)
 
 
-def _thin_states(client: Client, warehouse: Warehouse, now: datetime) -> None:
+def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
     """Keeps the newest states of dlt, of which it reads the last complete one, and their loads."""
-    states, loads = (
-        f"`{warehouse.raw_db}`.{table}" for table in ("_dlt_pipeline_state", "_dlt_loads")
-    )
+    states, loads = (f"`{raw_db}`.{table}" for table in ("_dlt_pipeline_state", "_dlt_loads"))
     since = f"toDateTime64('{now - timedelta(days=STATE_DAYS):%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
     newest = f"SELECT version FROM {states} ORDER BY version DESC LIMIT {STATES_KEPT}"  # noqa: S608
-    _delete(client, warehouse, states, f"created_at < {since} AND version NOT IN ({newest})")
+    _delete(client, states, f"created_at < {since} AND version NOT IN ({newest})")
     used = f"SELECT _dlt_load_id FROM {states}"  # noqa: S608
-    _delete(client, warehouse, loads, f"inserted_at < {since} AND load_id NOT IN ({used})")
+    _delete(client, loads, f"inserted_at < {since} AND load_id NOT IN ({used})")
 
 
 def _drop_old_jobs(client: Client, warehouse: Warehouse, before: datetime) -> None:
     """Starts first: a start without its run would look like a run that was killed."""
     moment = f"toDateTime64('{before:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
     for table in ("meta_job_starts", "meta_job_runs"):
-        _delete(client, warehouse, f"`{warehouse.marts_db}`.{table}", f"started_at < {moment}")
+        _delete(client, f"`{warehouse.marts_db}`.{table}", f"started_at < {moment}")
 
 
-def _delete(client: Client, warehouse: Warehouse, table: str, condition: str) -> None:
-    """Deletes rows, if there are any: a mutation that finds none still costs a rewrite."""
+def _delete(client: Client, table: str, condition: str) -> None:
+    """Deletes rows, if there are any: a mutation that finds none still costs a rewrite.
+
+    Replicated tables pass it on by themselves, as they do a merge: ON CLUSTER would repeat it.
+    """
     found = f"SELECT count() > 0 FROM {table} WHERE {condition}"  # noqa: S608
     if client.command(found):
         client.command(
-            f"ALTER TABLE {table}{warehouse.on_cluster} DELETE WHERE {condition}",
+            f"ALTER TABLE {table} DELETE WHERE {condition}",
             settings={"mutations_sync": 2, "allow_nondeterministic_mutations": 1},
         )
 

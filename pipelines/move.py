@@ -168,7 +168,7 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
                 source.connect(_owner(source, table.database)) as reader,
                 target.connect(owner) as writer,
             ):
-                _make_ready(table, writer, target)
+                _make_ready(table, writer)
                 _copy(table, reader, writer)
                 if (original := _content(table, reader)) != _content(table, writer):
                     raise ClickHouseError(
@@ -180,24 +180,23 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
         # All of them were empty before.
         for table in tables:
             with target.connect(_owner(target, table.database)) as writer:
-                _truncate(table, writer, target)
+                _truncate(table, writer)
         raise
     return copied
 
 
-def _make_ready(table: Table, writer: Client, target: Warehouse) -> None:
+def _make_ready(table: Table, writer: Client) -> None:
     """Empties the table on the server, and gives it columns that came with the service's fields."""
     there = {str(row[0]) for row in writer.query(f"DESCRIBE TABLE {table.path}").result_rows}
     for column, type_ in table.columns.items():
         if column not in there:
-            writer.command(
-                f"ALTER TABLE {table.path}{target.on_cluster} ADD COLUMN `{column}` {type_}"
-            )
-    _truncate(table, writer, target)
+            # Replicated tables pass this on by themselves: ON CLUSTER would repeat it.
+            writer.command(f"ALTER TABLE {table.path} ADD COLUMN `{column}` {type_}")
+    _truncate(table, writer)
 
 
-def _truncate(table: Table, writer: Client, target: Warehouse) -> None:
-    writer.command(f"TRUNCATE TABLE IF EXISTS {table.path}{target.on_cluster} SYNC")
+def _truncate(table: Table, writer: Client) -> None:
+    writer.command(f"TRUNCATE TABLE IF EXISTS {table.path} SYNC")
 
 
 def _copy(table: Table, reader: Client, writer: Client) -> None:

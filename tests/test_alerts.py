@@ -86,18 +86,12 @@ def test_a_failure_and_the_recovery_are_told_once_each(
     account: Account, receiver: Receiver
 ) -> None:
     told = hook(receiver)
-    assert account.command("--skip-marts", **told).exit_code == 0
-    assert receiver.taken() == [], "a good run is no news"
-
     assert failing(account, **told) == 3
     assert failing(account, **told) == 3
     [(path, failure)] = receiver.taken()
     assert account.command("--skip-marts", **told).exit_code == 0
     assert account.command("--skip-marts", **told).exit_code == 0
     [(_, recovery)] = receiver.taken()
-    assert failing(account, **told) == 3
-    assert len(receiver.taken()) == 1, "another failure is news again"
-    assert account.command("--skip-marts", **told).exit_code == 0
 
     assert path == "/hook/a-secret-path?key=a-secret-key"
     assert "a run failed" in failure
