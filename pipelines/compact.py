@@ -85,8 +85,12 @@ def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
     """Keeps the newest states of dlt, of which it reads the last complete one, and their loads."""
     states, loads = (f"`{raw_db}`.{table}" for table in ("_dlt_pipeline_state", "_dlt_loads"))
     since = f"toDateTime64('{now - timedelta(days=STATE_DAYS):%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
-    newest = f"SELECT version FROM {states} ORDER BY version DESC LIMIT {STATES_KEPT}"  # noqa: S608
-    _delete(client, states, f"created_at < {since} AND version NOT IN ({newest})")
+    # By the load, as dlt looks for the last one.
+    newest = (
+        f"SELECT _dlt_load_id FROM {states}"  # noqa: S608
+        f" ORDER BY _dlt_load_id DESC LIMIT {STATES_KEPT}"
+    )
+    _delete(client, states, f"created_at < {since} AND _dlt_load_id NOT IN ({newest})")
     used = f"SELECT _dlt_load_id FROM {states}"  # noqa: S608
     _delete(client, loads, f"inserted_at < {since} AND load_id NOT IN ({used})")
 

@@ -98,12 +98,12 @@ def test_old_versions_records_and_states_go_and_the_next_run_continues(account: 
     account.raw(
         "INSERT INTO zakaz_raw._dlt_pipeline_state SELECT s.* REPLACE ("
         " s.version - 1000 - n AS version, s.created_at - INTERVAL 50 DAY AS created_at,"
-        " concat('old ', toString(n)) AS _dlt_load_id)"
+        " toString(1500000000.5 + n) AS _dlt_load_id)"
         " FROM (SELECT * FROM zakaz_raw._dlt_pipeline_state ORDER BY version DESC LIMIT 1) AS s"
         " CROSS JOIN (SELECT number AS n FROM numbers(150)) AS runs"
     )
     account.raw(
-        "INSERT INTO zakaz_raw._dlt_loads SELECT l.* REPLACE (concat('old ', toString(n)) AS"
+        "INSERT INTO zakaz_raw._dlt_loads SELECT l.* REPLACE (toString(1500000000.5 + n) AS"
         " load_id, l.inserted_at - INTERVAL 50 DAY AS inserted_at)"
         " FROM (SELECT * FROM zakaz_raw._dlt_loads LIMIT 1) AS l"
         " CROSS JOIN (SELECT number AS n FROM numbers(150)) AS runs"
