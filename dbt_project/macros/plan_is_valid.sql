@@ -14,7 +14,7 @@
         {%- for row in plan.rows -%}
             {%- set line = loop.index + 1 -%}
             {%- set sales_date, event_id = (row['sales_date'] or '') | trim, (row['event_id'] or '') | trim -%}
-            {%- if not plan_date_exists(sales_date) | trim -%}
+            {%- if not qtickets.plan_date_exists(sales_date) | trim -%}
                 {%- do problems.append("line " ~ line ~ ": sales_date '" ~ sales_date ~ "' is not a date like 2026-03-31") -%}
             {%- endif -%}
             {%- if not event_id -%}

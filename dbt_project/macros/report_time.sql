@@ -1,15 +1,16 @@
-{#- The one place where a timestamp (UTC) becomes a date or a local time. -#}
+{#- The one place where a timestamp (UTC) becomes a date or a local time. Macros call each other by
+    their package, so that a project that has this one as a package can call them too. -#}
 
 {% macro report_tz() -%}
     {{ var('report_tz', env_var('REPORT_TZ', 'Europe/Moscow')) }}
 {%- endmacro %}
 
 {% macro report_timestamp(timestamp) -%}
-    toDateTime({{ timestamp }}, '{{ report_tz() }}')
+    toDateTime({{ timestamp }}, '{{ qtickets.report_tz() }}')
 {%- endmacro %}
 
 {% macro report_date(timestamp) -%}
-    toDate(toTimeZone({{ timestamp }}, '{{ report_tz() }}'))
+    toDate(toTimeZone({{ timestamp }}, '{{ qtickets.report_tz() }}'))
 {%- endmacro %}
 
 {#- The present moment; `report_now` moves it, to see the marts as of another day. -#}
@@ -19,4 +20,4 @@
     {%- else -%} now('UTC') {%- endif -%}
 {%- endmacro %}
 
-{% macro report_today() -%} {{ report_date(report_now()) }} {%- endmacro %}
+{% macro report_today() -%} {{ qtickets.report_date(qtickets.report_now()) }} {%- endmacro %}
