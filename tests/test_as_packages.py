@@ -14,6 +14,7 @@ import dlt
 import pyarrow.parquet as pq
 import pytest
 
+from local_clickhouse import LocalServer
 from pipelines.settings import Settings
 from qtickets_source import qtickets_source, settings, tables
 from sandbox import World, serve
@@ -116,8 +117,8 @@ def test_the_table_of_resources_is_what_the_source_has(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MartsWorld]:
-    with marts_world(tmp_path_factory.mktemp("package")) as world:
+def world(server: LocalServer, home: Path) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
         world.insert("events", event(1))
         world.insert("shows", show(11))
         # 23:30 in Moscow is the next day in Yekaterinburg, the zone of the other project.
