@@ -30,7 +30,7 @@ def set_up_logs(*, verbose: bool, as_json: bool, quiet: bool = False) -> None:
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     # What these say about their pools and retries is not for an operator; errors are raised.
-    for name in ("urllib3", "clickhouse_connect"):
+    for name in ("urllib3", "clickhouse_connect", "clickhouse_driver"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in ("qtickets_source", "pipelines"):
         log = logging.getLogger(name)

