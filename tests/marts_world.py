@@ -107,7 +107,7 @@ class MartsWorld:
         with environment(dbt_environment(settings, self.warehouse)):
             result = dbtRunner().invoke(
                 [
-                    *("--quiet", "--no-version-check", *arguments),
+                    *("--quiet", "--no-version-check", "--no-write-json", *arguments),
                     *("--project-dir", str(project), "--profiles-dir", str(project)),
                 ]
             )

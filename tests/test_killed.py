@@ -523,11 +523,12 @@ class Point:
 def points(name: str, **count: int) -> Any:
     """So many points of each phase, by the seed, one in each equal part of the phase.
 
-    The very end of a phase is left out: threads make a phase a few events longer or shorter.
+    The last third of a phase is left to points named by what happens: threads, and what there is to
+    load, make a phase longer or shorter.
     """
     dice = random.Random(f"{SEED} {name}")
     return [
-        Point(phase, 0.95 * (part + dice.random()) / parts)
+        Point(phase, 0.65 * (part + dice.random()) / parts)
         for phase, parts in count.items()
         for part in range(parts)
     ]
