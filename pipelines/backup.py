@@ -5,8 +5,6 @@ That is the raw tables with dlt's state, and the job log. Marts are built from t
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,11 +14,14 @@ import typer
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
-from .errors import ClickHouseError, ConfigurationError, RunError
+from .cli import EnvFile, failures_in_one_line
+from .errors import ClickHouseError, ConfigurationError
+from .job_record import JOB_TABLES
 from .settings import Settings, read_settings
-from .warehouse import Login, Warehouse, open_warehouse
+from .warehouse import Warehouse, open_warehouse
 
-JOB_TABLES = ("meta_job_starts", "meta_job_runs")
+# Data without a state are read again; a state without its data never is: it goes last.
+DLT_TABLES = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
 _AUTOMATIC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}Z")
 _RESTORED = "__restored"
 _NOT_IN_BACKUP = "BACKUP_ENTRY_NOT_FOUND"
@@ -30,9 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Back up what cannot be made anew (raw tables, dlt's state, job log), and restore it.",
 )
-EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
-]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ def create_command(
     env_file: EnvFile = None,
 ) -> None:
     """Make a backup; delete the oldest ones that have no name of their own."""
-    with _told_in_one_line() as console:
+    console = Console(highlight=False, soft_wrap=True)
+    with failures_in_one_line():
         settings = read_settings(env_file)
         made = create(settings, name)
         console.print(f"Backed up as {made}.")
@@ -73,7 +72,8 @@ def create_command(
 @app.command("list")
 def list_command(env_file: EnvFile = None) -> None:
     """List the backups of the embedded ClickHouse, oldest first."""
-    with _told_in_one_line() as console:
+    console = Console(highlight=False, soft_wrap=True)
+    with failures_in_one_line():
         settings = read_settings(env_file)
         if settings.clickhouse_host:
             raise ConfigurationError(
@@ -94,7 +94,8 @@ def restore_command(
     env_file: EnvFile = None,
 ) -> None:
     """Put a backup in the place of what is there, and build the marts from it."""
-    with _told_in_one_line() as console:
+    console = Console(highlight=False, soft_wrap=True)
+    with failures_in_one_line():
         tables = restore(read_settings(env_file), name, replace=replace)
         console.print(f"Restored {tables} tables, and built the marts. The next run continues.")
 
@@ -142,15 +143,14 @@ def restore(settings: Settings, name: str, *, replace: bool) -> int:
 
     name = _checked(name)
     with only_run(settings), open_warehouse(settings) as warehouse:
-        _make_databases(warehouse)
+        warehouse.make_databases()
         if not replace and (orders := _orders(warehouse)):
             raise ConfigurationError(
                 f"{warehouse.raw_db} holds {orders:,} orders. Add --replace to put the backup in"
                 " their place."
             )
         wanted = [(warehouse.marts_db, table) for table in JOB_TABLES]
-        wanted += [(warehouse.raw_db, table) for table in ("_dlt_version", "_dlt_loads")]
-        wanted += [(warehouse.raw_db, "_dlt_pipeline_state")]
+        wanted += [(warehouse.raw_db, table) for table in DLT_TABLES]
         wanted += [(warehouse.raw_db, table) for table in ("dlt_sentinel_table", *RAW_TABLES)]
         _drop_leftovers(warehouse, wanted)
         restored = _restore_beside(settings, warehouse, name, wanted)
@@ -194,7 +194,7 @@ def _restore_beside(
 
 def _take_place(warehouse: Warehouse, database: str, table: str) -> None:
     beside, on_cluster = f"`{database}`.`{table}{_RESTORED}`", warehouse.on_cluster
-    with warehouse.connect(_owner(warehouse, database)) as client:
+    with warehouse.connect(warehouse.owner(database)) as client:
         if client.command(f"EXISTS TABLE `{database}`.`{table}`"):
             client.command(f"EXCHANGE TABLES `{database}`.`{table}` AND {beside}{on_cluster}")
             client.command(f"DROP TABLE {beside}{on_cluster} SYNC")
@@ -205,17 +205,10 @@ def _take_place(warehouse: Warehouse, database: str, table: str) -> None:
 def _drop_leftovers(warehouse: Warehouse, wanted: list[tuple[str, str]]) -> None:
     """Drops what an earlier restore, cut off or failed, has left beside."""
     for database, table in wanted:
-        with warehouse.connect(_owner(warehouse, database)) as client:
+        with warehouse.connect(warehouse.owner(database)) as client:
             client.command(
                 f"DROP TABLE IF EXISTS `{database}`.`{table}{_RESTORED}`{warehouse.on_cluster} SYNC"
             )
-
-
-def _make_databases(warehouse: Warehouse) -> None:
-    for database in (warehouse.raw_db, warehouse.marts_db):
-        with warehouse.connect(_owner(warehouse, database)) as client:
-            if not client.command(f"EXISTS DATABASE `{database}`"):
-                client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`{warehouse.on_cluster}")
 
 
 def _orders(warehouse: Warehouse) -> int:
@@ -241,11 +234,6 @@ def _tables(client: Client, warehouse: Warehouse) -> list[tuple[str, str]]:
         },
     ).result_rows
     return [(str(database), str(table)) for database, table in rows]
-
-
-def _owner(warehouse: Warehouse, database: str) -> Login:
-    """Who may make and drop the tables of a database."""
-    return warehouse.loader if database == warehouse.raw_db else warehouse.transformer
 
 
 def _target(settings: Settings, name: str) -> str:
@@ -287,15 +275,6 @@ def thin(settings: Settings, keep: int) -> list[str]:
     for name in old:
         shutil.rmtree(backups_folder(settings) / name)
     return old
-
-
-@contextmanager
-def _told_in_one_line() -> Iterator[Console]:
-    try:
-        yield Console(highlight=False, soft_wrap=True)
-    except RunError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
-        raise typer.Exit(int(error.exit_code)) from None
 
 
 if __name__ == "__main__":

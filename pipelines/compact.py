@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
 
+from .job_record import JOB_TABLES
 from .load import RAW_TABLES
 from .run import only_run
 from .settings import Settings
@@ -96,9 +97,8 @@ def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
 
 
 def _drop_old_jobs(client: Client, warehouse: Warehouse, before: datetime) -> None:
-    """Starts first: a start without its run would look like a run that was killed."""
     moment = f"toDateTime64('{before:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
-    for table in ("meta_job_starts", "meta_job_runs"):
+    for table in JOB_TABLES:
         _delete(client, f"`{warehouse.marts_db}`.{table}", f"started_at < {moment}")
 
 
@@ -129,10 +129,7 @@ def _is_raw(table: str, warehouse: Warehouse) -> bool:
 def _sizes(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
     """(rows, bytes) of each table."""
     found: dict[str, tuple[int, int]] = {}
-    for login, database in (
-        (warehouse.loader, warehouse.raw_db),
-        (warehouse.transformer, warehouse.marts_db),
-    ):
+    for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
             rows = client.query(
                 "SELECT name, total_rows, total_bytes FROM system.tables"

@@ -15,7 +15,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .errors import ConfigurationError, MartsError, RunError
+from .cli import EnvFile, failures_in_one_line
+from .errors import ConfigurationError, MartsError
 from .marts import dbt_environment
 from .settings import DBT_PROJECT, Settings, environment, read_settings
 from .warehouse import Warehouse, open_warehouse
@@ -25,9 +26,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    env_file: Annotated[
-        Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
-    ] = None,
+    env_file: EnvFile = None,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Only write the file; open no browser.")
     ] = False,
@@ -40,7 +39,7 @@ def main(
 ) -> None:
     """Write the documentation of the marts to QTICKETS_HOME/docs/index.html, and open it."""
     console = Console(highlight=False, soft_wrap=True)
-    try:
+    with failures_in_one_line():
         settings = read_settings(env_file)
         with open_warehouse(settings) as warehouse:
             path = write_docs(settings, warehouse)
@@ -49,9 +48,6 @@ def main(
             _serve(path.parent, port, console)
         elif not no_open and console.is_terminal:
             webbrowser.open(path.as_uri())
-    except RunError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
-        raise typer.Exit(int(error.exit_code)) from None
 
 
 def write_docs(settings: Settings, warehouse: Warehouse) -> Path:

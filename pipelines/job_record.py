@@ -15,6 +15,9 @@ from clickhouse_connect.driver.client import Client
 from .settings import Settings
 from .warehouse import Warehouse
 
+# Starts first: a start without its run would look like a run that was killed.
+JOB_TABLES = ("meta_job_starts", "meta_job_runs")
+
 _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS `{db}`.meta_job_starts{on_cluster} (

@@ -26,6 +26,7 @@ from qtickets_source import (
     qtickets_backfill_source,
     qtickets_source,
 )
+from qtickets_source.tables import ALL_TABLES
 from qtickets_source.windows import Window, months
 
 from .errors import ClickHouseError, ConfigurationError, RunError, ServiceError
@@ -37,23 +38,10 @@ from .warehouse import Warehouse
 
 PIPELINE_NAME = "qtickets"
 
-RAW_TABLES = (
-    "orders",
-    "tickets",
-    "events",
-    "shows",
-    "inventory",
-    "discounts",
-    "promo_codes",
-    "price_shades",
-    "clients",
-    "barcodes",
-    "partner_tickets",
-)
+RAW_TABLES = tuple(table.name for table in ALL_TABLES)
 
 _TABLES_OF_RESOURCES = {"order_changes": "orders", "reread_orders": "orders"}
 
-# dlt warns that `dedup_sort` is ignored with append; on ClickHouse it names the version column.
 # Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
 ORDERS_AT_ONCE = 20_000
 

@@ -79,8 +79,9 @@ def _check_connection(message: str, warehouse: Warehouse) -> None:
 
 
 def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
-    """The variables that `profiles.yml` and `dbt_project.yml` read."""
+    """The variables that dbt's project and profile read."""
     return {
+        **model_variables(settings),
         "CLICKHOUSE_HOST": warehouse.host,
         "CLICKHOUSE_PORT": str(warehouse.port),
         "CLICKHOUSE_USER": warehouse.transformer.user,
@@ -93,12 +94,18 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
         # dbt-clickhouse has no setting for a CA; OpenSSL reads this where none is named.
         **({"SSL_CERT_FILE": str(warehouse.ca_cert)} if warehouse.ca_cert else {}),
         "CLICKHOUSE_DB": warehouse.marts_db,
+        "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
+        "DBT_LOG_PATH": str(settings.qtickets_home / "dbt" / "logs"),
+    }
+
+
+def model_variables(settings: Settings) -> dict[str, str]:
+    """The variables on which what models say depends."""
+    return {
         "REPORT_TZ": settings.report_tz,
         "REPORT_NOW": settings.report_now,
         "QTICKETS_LATE_HOURS": f"{settings.qtickets_late_hours:g}",
         "QTICKETS_STALE_HOURS": f"{settings.qtickets_stale_hours:g}",
-        "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
-        "DBT_LOG_PATH": str(settings.qtickets_home / "dbt" / "logs"),
     }
 
 

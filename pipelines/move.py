@@ -5,20 +5,18 @@ built on the server, and the next run continues there. The embedded ClickHouse s
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import typer
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
-from .backup import JOB_TABLES
+from .backup import DLT_TABLES
+from .cli import EnvFile, failures_in_one_line
 from .errors import ClickHouseError, ConfigurationError, RunError
+from .job_record import JOB_TABLES
 from .settings import Settings, read_settings
-from .warehouse import Login, Warehouse, open_warehouse
-
-# dlt's own go last: data without a state are read again, a state without its data never is.
-DLT_TABLES = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
+from .warehouse import Warehouse, open_warehouse
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -44,22 +42,17 @@ class Table:
 
 @app.command()
 def main(
-    env_file: Annotated[
-        Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
-    ] = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Copy data and state from the embedded ClickHouse to the server of CLICKHOUSE_HOST.
 
     The server's databases must not hold data of a run yet. Nothing is removed here.
     """
     console = Console(highlight=False, soft_wrap=True)
-    try:
+    with failures_in_one_line():
         settings = read_settings(env_file)
         for table, rows in move(settings).items():
             console.print(f"{table}: {rows:,} rows")
-    except RunError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
-        raise typer.Exit(int(error.exit_code)) from None
     console.print(
         f"[green]Moved[/] to {settings.clickhouse_host}, and the marts are built there. The next"
         f" run continues there; {settings.qtickets_home / 'clickhouse'} is as it was."
@@ -128,8 +121,8 @@ def _check(settings: Settings) -> None:
 def _tables(source: Warehouse) -> list[Table]:
     """What is copied, in this order: rows, the job log, dlt's state."""
     found = []
-    for database in (source.raw_db, source.marts_db):
-        with source.connect(_owner(source, database)) as client:
+    for login, database in source.databases:
+        with source.connect(login) as client:
             rows = client.query(
                 "SELECT name, engine LIKE 'Replacing%' FROM system.tables"
                 " WHERE database = {db:String} AND engine LIKE '%MergeTree'"
@@ -145,7 +138,7 @@ def _tables(source: Warehouse) -> list[Table]:
 
 def _refuse_data(tables: list[Table], target: Warehouse) -> None:
     for table in tables:
-        with target.connect(_owner(target, table.database)) as client:
+        with target.connect(target.owner(table.database)) as client:
             if not client.command(f"EXISTS TABLE {table.path}"):
                 continue
             if rows := _number(client, f"SELECT count() FROM {table.path}"):  # noqa: S608
@@ -163,9 +156,9 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
     copied: dict[str, int] = {}
     try:
         for table in tables:
-            owner = _owner(target, table.database)
+            owner = target.owner(table.database)
             with (
-                source.connect(_owner(source, table.database)) as reader,
+                source.connect(source.owner(table.database)) as reader,
                 target.connect(owner) as writer,
             ):
                 _make_ready(table, writer)
@@ -179,7 +172,7 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
     except RunError:
         # All of them were empty before.
         for table in tables:
-            with target.connect(_owner(target, table.database)) as writer:
+            with target.connect(target.owner(table.database)) as writer:
                 _truncate(table, writer)
         raise
     return copied
@@ -224,10 +217,6 @@ def _content(table: Table, client: Client) -> tuple[int, int]:
 
 def _number(client: Client, query: str) -> int:
     return int(str(client.command(query)))
-
-
-def _owner(warehouse: Warehouse, database: str) -> Login:
-    return warehouse.loader if database == warehouse.raw_db else warehouse.transformer
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .load import RAW_TABLES
+from .marts import model_variables
 from .settings import DBT_PROJECT, Settings
 from .warehouse import Warehouse
 
@@ -85,8 +86,8 @@ def _fingerprint(settings: Settings, warehouse: Warehouse, now: datetime) -> str
     today = now.astimezone(ZoneInfo(settings.report_tz)).date()
     parts = [
         _project_digest(DBT_PROJECT),
-        settings.report_tz,
-        settings.report_now or today.isoformat(),
+        sorted(model_variables(settings).items()),
+        today.isoformat(),
     ]
     with warehouse.connect(warehouse.transformer) as client:
         # A table that was built, filled or dropped by anybody else has another uuid or count.

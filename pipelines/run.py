@@ -297,10 +297,7 @@ def drop_demo(settings: Settings) -> None:
 def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
     """(database, name, engine) of the project's tables and views, dlt's own left out."""
     found: list[tuple[str, str, str]] = []
-    for login, database in (
-        (warehouse.loader, warehouse.raw_db),
-        (warehouse.transformer, warehouse.marts_db),
-    ):
+    for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
             rows = client.query(
                 "SELECT database, name, engine FROM system.tables"

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from .cli import EnvFile, failures_in_one_line
 from .errors import ExitCode, RunError
 from .redaction import without_secrets
 from .settings import CASSETTE, PROJECT, Settings, read_settings
@@ -34,7 +36,7 @@ class Stored:
 
     rows: dict[str, int] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
-    gross: dict[str, str] = field(default_factory=dict)
+    gross: dict[str, Decimal] = field(default_factory=dict)
     """Gross revenue by currency, which never shrinks."""
 
 
@@ -63,9 +65,7 @@ class Verification:
 
 @app.command()
 def main(
-    env_file: Annotated[
-        Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
-    ] = None,
+    env_file: EnvFile = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="On recorded answers instead of the network.")
     ] = False,
@@ -75,12 +75,9 @@ def main(
     Stops at the first step that fails. The report lies in QTICKETS_HOME/reports.
     """
     console = Console(highlight=False, soft_wrap=True)
-    try:
+    with failures_in_one_line():
         recording: dict[str, Any] = {"qtickets_offline": CASSETTE} if offline else {}
         settings = read_settings(env_file, **recording)
-    except RunError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
-        raise typer.Exit(int(error.exit_code)) from None
     flags = ["--offline"] if offline else []
     flags += ["--env-file", str(env_file)] if env_file else []
     verification = Verification(settings, datetime.now(timezone.utc))
@@ -156,8 +153,7 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
 
 def _not_shrunk(before: Stored, after: Stored) -> bool:
     return all(
-        float(after.gross.get(currency, 0)) >= float(amount)
-        for currency, amount in before.gross.items()
+        after.gross.get(currency, Decimal(0)) >= amount for currency, amount in before.gross.items()
     )
 
 
@@ -165,11 +161,8 @@ def stored(warehouse: Warehouse) -> Stored:
     """What is on the server now."""
     rows: dict[str, int] = {}
     marks: dict[str, str] = {}
-    gross: dict[str, str] = {}
-    for login, database in (
-        (warehouse.loader, warehouse.raw_db),
-        (warehouse.transformer, warehouse.marts_db),
-    ):
+    gross: dict[str, Decimal] = {}
+    for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
             found = client.query(
                 "SELECT name, total_rows, toString(uuid), engine LIKE '%Replacing%'"
@@ -190,7 +183,7 @@ def stored(warehouse: Warehouse) -> Stored:
                     "SELECT currency, sum(gross_revenue)"  # noqa: S608
                     f" FROM `{database}`.fact_qtickets_sales_daily GROUP BY currency"
                 ).result_rows
-                gross = {str(currency): str(amount) for currency, amount in sums}
+                gross = {str(currency): amount for currency, amount in sums}
     return Stored(rows, marks, gross)
 
 

@@ -55,6 +55,15 @@ class Warehouse:
         return self.backup or self.loader
 
     @property
+    def databases(self) -> tuple[tuple[Login, str], tuple[Login, str]]:
+        """Both databases, each with the login that owns it: raw tables, then marts."""
+        return (self.loader, self.raw_db), (self.transformer, self.marts_db)
+
+    def owner(self, database: str) -> Login:
+        """Who may make and drop the tables of a database."""
+        return self.loader if database == self.raw_db else self.transformer
+
+    @property
     def on_cluster(self) -> str:
         """The clause with which a statement about databases or tables reaches every server."""
         return f" ON CLUSTER `{self.cluster}`" if self.cluster else ""
@@ -140,10 +149,7 @@ class Warehouse:
         """
         if self.cluster:
             self._check_cluster(self.cluster)
-        for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
-            with self.connect(login) as client:
-                if not _exists(client, "DATABASE", database):
-                    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`{self.on_cluster}")
+        self.make_databases()
         filled_by = self.filled_by()
         if filled_by and filled_by != mode:
             reason = {
@@ -162,6 +168,13 @@ class Warehouse:
                 f"Databases {self.marts_db} and {self.raw_db} hold {filled_by} data, and this run"
                 f" would add {mode} data ({reason[mode]}). {remedy[filled_by]}"
             )
+
+    def make_databases(self) -> None:
+        """Makes both databases where they are missing."""
+        for login, database in self.databases:
+            with self.connect(login) as client:
+                if not _exists(client, "DATABASE", database):
+                    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`{self.on_cluster}")
 
     def _check_cluster(self, name: str) -> None:
         with self.connect(self.transformer) as client:
@@ -192,7 +205,7 @@ class Warehouse:
 
     def drop(self) -> None:
         """Drops both databases with everything in them."""
-        for login, database in ((self.loader, self.raw_db), (self.transformer, self.marts_db)):
+        for login, database in self.databases:
             with self.connect(login) as client:
                 client.command(f"DROP DATABASE IF EXISTS `{database}`{self.on_cluster} SYNC")
         with self.connect(self.transformer) as client:

@@ -28,7 +28,7 @@ REMEMBERED_ORDERS = 5_000
 def digest(content: Any, context: RowContext) -> str:
     """A short hash of an answer, or of rows, with all that decides what becomes of it."""
     try:
-        # An account's seat schemes are megabytes; orjson is thirty times as fast as `repr`.
+        # An account's seat schemes are megabytes; orjson is many times as fast as `repr`.
         text = orjson.dumps(content, default=str)
     except TypeError:
         # Half of a character, which a text that was cut in the middle may end in.

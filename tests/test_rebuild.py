@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from pipelines.errors import ServiceError
+from pipelines.rebuild import still_valid
 from pipelines.run import run
 from pipelines.settings import Settings
+from pipelines.warehouse import open_warehouse
 from sandbox import Fault, serve
 
 from .conftest import Marts
@@ -32,6 +34,11 @@ def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
         assert quiet.marts_state == first.marts_state
         quiet = run_once(settings)
         assert quiet.marts.models == 0, "a run that built nothing vouches for the marts as well"
+
+        with open_warehouse(settings) as warehouse:
+            assert still_valid(settings, warehouse)
+            stricter = settings.model_copy(update={"qtickets_stale_hours": 2})
+            assert not still_valid(stricter, warehouse), "the freshness view is another"
 
         marts.rows("TRUNCATE TABLE zakaz.fact_qtickets_sales_daily")
         repaired = run_once(settings)
