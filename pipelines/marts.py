@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .errors import ClickHouseError, MartsError
@@ -10,6 +11,20 @@ from .settings import DBT_PROJECT, Settings, environment
 from .warehouse import Warehouse
 
 _CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection reset")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is built.
+
+    Attributes:
+        is_large: Tables are made so that months can be built apart.
+        changed_since: Only months of sales with an order that was fetched after this (UTC);
+            None: everything.
+    """
+
+    is_large: bool = False
+    changed_since: datetime | None = None
 
 
 @dataclass
@@ -21,7 +36,9 @@ class MartsReport:
     warnings: list[str] = field(default_factory=list)
 
 
-def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsReport:
+def build_marts(
+    settings: Settings, warehouse: Warehouse, *flags: str, extent: Extent = Extent()
+) -> MartsReport:
     """Builds and tests every model.
 
     Raises:
@@ -35,7 +52,10 @@ def build_marts(settings: Settings, warehouse: Warehouse, *flags: str) -> MartsR
 
     # What dbt cannot write into its log is no news on stderr: what failed is in its result.
     logging.raiseExceptions = False
-    with environment(dbt_environment(settings, warehouse)):
+    if extent.is_large and not extent.changed_since and "--full-refresh" not in flags:
+        # Otherwise dbt would leave months in which nothing is sold any more.
+        flags = (*flags, "--full-refresh")
+    with environment(dbt_environment(settings, warehouse) | extent_variables(extent)):
         result = dbtRunner().invoke(
             [
                 "--quiet",
@@ -106,6 +126,15 @@ def model_variables(settings: Settings) -> dict[str, str]:
         "REPORT_NOW": settings.report_now,
         "QTICKETS_LATE_HOURS": f"{settings.qtickets_late_hours:g}",
         "QTICKETS_STALE_HOURS": f"{settings.qtickets_stale_hours:g}",
+    }
+
+
+def extent_variables(extent: Extent) -> dict[str, str]:
+    """The variables that dbt_project/macros/changed_months.sql reads."""
+    since = extent.changed_since
+    return {
+        "QTICKETS_LARGE": "true" if extent.is_large else "",
+        "QTICKETS_CHANGED_SINCE": f"{since:%Y-%m-%d %H:%M:%S.%f}" if since else "",
     }
 
 

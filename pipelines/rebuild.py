@@ -1,26 +1,39 @@
-"""Whether the marts need building at all: a quiet half-hour changes nothing in them.
+"""How much of the marts needs building: a quiet half-hour changes nothing in them.
 
-`dbt build` costs seconds of processor time whatever it finds. It is spared only when nothing can
-have changed: this run loaded no row, the run before ended well and built or confirmed the marts,
-and since that build neither the project, its settings, the reporting date, the raw data nor the
-marts themselves have moved. What depends on the hour alone (shows that end) follows within
+`dbt build` costs seconds of processor time whatever it finds. It is spared when nothing can have
+changed: this run loaded no row, the run before ended well and built or confirmed the marts, and
+since that build neither the project, its settings, the reporting date, the raw data nor the marts
+themselves have moved. What depends on the hour alone (shows that end) follows within
 `CONFIRMED_FOR`.
+
+Where a whole build takes more than half a minute, only months of sales in which an order changed
+are built anew, on the same conditions but for the raw data; and everything once a reporting date.
 """
 
 import json
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from .load import RAW_TABLES
-from .marts import model_variables
+from .marts import Extent, model_variables
 from .settings import DBT_PROJECT, Settings
 from .warehouse import Warehouse
 
 CONFIRMED_FOR = timedelta(minutes=45)
+
+# Raw versions of tickets from which on months are built apart: a whole build of as many takes about
+# ten seconds, and months cost some statements more.
+LARGE = 3_000_000
+# Another machine that loads into the same tables may write rows somewhat later than it has read
+# them.
+OVERLAP = timedelta(hours=6)
+# When a larger share of the orders changed, almost every month did.
+MOST_CHANGED = 0.1
 
 _IGNORED_PARTS = {"target", "logs", "dbt_packages", "__pycache__"}
 
@@ -31,26 +44,92 @@ class MartsState:
 
     Attributes:
         built_at: When `dbt build` last ended well, UTC.
-        fingerprint: Of everything that its result depends on.
+        is_large: Whether the tables were made so that months can be built apart.
+        whole_on: The reporting date on which it last built everything.
+        raw_until: The newest `_fetched_at` of orders and tickets before it began, UTC.
+        basis: Fingerprint of what its result depends on besides the raw data and the day, and of
+            the marts' own tables.
+        seen: Fingerprint of the raw data and the day.
         warnings: What its tests warned of; still true as long as the marts stand.
     """
 
     built_at: datetime
-    fingerprint: str
+    is_large: bool
+    whole_on: date
+    raw_until: datetime
+    basis: str
+    seen: str
     warnings: list[str]
 
     def as_metrics(self) -> dict[str, Any]:
-        return {
+        moments = {
             "built_at": self.built_at.isoformat(timespec="seconds"),
-            "fingerprint": self.fingerprint,
-            "warnings": self.warnings,
+            "whole_on": self.whole_on.isoformat(),
+            "raw_until": self.raw_until.isoformat(),
         }
+        return asdict(self) | moments
+
+    @classmethod
+    def from_metrics(cls, metrics: Mapping[str, Any]) -> "MartsState":
+        """What `as_metrics` gave."""
+        moments = {
+            "built_at": datetime.fromisoformat(metrics["built_at"]),
+            "whole_on": date.fromisoformat(metrics["whole_on"]),
+            "raw_until": datetime.fromisoformat(metrics["raw_until"]),
+        }
+        return cls(**{**metrics, **moments})
 
 
-def marts_state(settings: Settings, warehouse: Warehouse, warnings: list[str]) -> MartsState:
-    """The state of marts that were built just now."""
-    now = datetime.now(timezone.utc).replace(microsecond=0)
-    return MartsState(now, _fingerprint(settings, warehouse, now), warnings)
+@dataclass(frozen=True)
+class Plan:
+    """How much is to be built, and what is known before: needed for the state afterwards."""
+
+    extent: Extent
+    raw_until: datetime
+    whole_on: date
+
+
+def plan_build(settings: Settings, warehouse: Warehouse, *, whole: bool = False) -> Plan:
+    """What a build has to do now; everything if asked for, or in any doubt."""
+    last = _last_run(settings, warehouse)
+    since = last.raw_until - OVERLAP if last else datetime.fromtimestamp(0, timezone.utc)
+    raw = f"`{settings.raw_db}`"
+    with warehouse.connect(warehouse.transformer) as client:
+        orders, changed, tickets, newest = client.query(
+            f"SELECT count(), countIf(_fetched_at > {_moment(since)}),"  # noqa: S608
+            f" (SELECT count() FROM {raw}.tickets),"
+            f" greatest(max(_fetched_at), (SELECT max(_fetched_at) FROM {raw}.tickets))"
+            f" FROM {raw}.orders",
+            query_tz="UTC",
+        ).result_rows[0]
+    raw_until, today = newest.replace(tzinfo=timezone.utc), _today(settings)
+    is_large = tickets >= LARGE
+    if (
+        not whole
+        and last
+        and last.is_large
+        and is_large
+        and last.whole_on == today
+        and changed <= MOST_CHANGED * orders
+        and last.basis == _basis(settings, warehouse)
+    ):
+        return Plan(Extent(is_large, since), raw_until, last.whole_on)
+    return Plan(Extent(is_large), raw_until, today)
+
+
+def marts_state(
+    settings: Settings, warehouse: Warehouse, plan: Plan, warnings: list[str]
+) -> MartsState:
+    """The state of marts that were built just now, as planned."""
+    return MartsState(
+        built_at=datetime.now(timezone.utc).replace(microsecond=0),
+        is_large=plan.extent.is_large,
+        whole_on=plan.whole_on,
+        raw_until=plan.raw_until,
+        basis=_basis(settings, warehouse),
+        seen=_seen(settings, warehouse),
+        warnings=warnings,
+    )
 
 
 def still_valid(settings: Settings, warehouse: Warehouse) -> MartsState | None:
@@ -62,7 +141,8 @@ def still_valid(settings: Settings, warehouse: Warehouse) -> MartsState | None:
     now = datetime.now(timezone.utc)
     if last is None or not timedelta() <= now - last.built_at < CONFIRMED_FOR:
         return None
-    return last if last.fingerprint == _fingerprint(settings, warehouse, now) else None
+    is_same = last.seen == _seen(settings, warehouse) and last.basis == _basis(settings, warehouse)
+    return last if is_same else None
 
 
 def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:
@@ -75,34 +155,48 @@ def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:
     if not rows or rows[0][0] != "ok":
         return None
     state = json.loads(rows[0][1]).get("marts")
-    if not state:
+    # An older version of this project wrote another state.
+    if not state or set(state) != {field.name for field in fields(MartsState)}:
         return None
-    return MartsState(
-        datetime.fromisoformat(state["built_at"]), state["fingerprint"], state["warnings"]
-    )
+    return MartsState.from_metrics(state)
 
 
-def _fingerprint(settings: Settings, warehouse: Warehouse, now: datetime) -> str:
-    today = now.astimezone(ZoneInfo(settings.report_tz)).date()
-    parts = [
-        _project_digest(DBT_PROJECT),
-        sorted(model_variables(settings).items()),
-        today.isoformat(),
-    ]
+def _basis(settings: Settings, warehouse: Warehouse) -> str:
+    variables = {**model_variables(settings), "REPORT_NOW": ""}
     with warehouse.connect(warehouse.transformer) as client:
-        # A table that was built, filled or dropped by anybody else has another uuid or count.
+        # A table that was built, filled or dropped by anybody else has another uuid or count. Raw
+        # tables grow; another uuid is another table, from a backup.
         tables = client.query(
-            "SELECT name, toString(uuid), total_rows FROM system.tables"
-            " WHERE database = {db:String} AND NOT startsWith(name, 'meta_')"
-            " AND NOT is_temporary ORDER BY name",
-            parameters={"db": settings.clickhouse_db},
+            "SELECT name, toString(uuid), if(database = {marts:String}, total_rows, 0)"
+            " FROM system.tables WHERE database IN ({marts:String}, {raw:String})"
+            " AND NOT startsWith(name, 'meta_') AND NOT startsWith(name, '_dlt')"
+            " AND NOT is_temporary ORDER BY database, name",
+            parameters={"marts": settings.clickhouse_db, "raw": settings.raw_db},
         ).result_rows
-        newest = " UNION ALL ".join(
-            f"SELECT '{table}' AS name, max(_fetched_at) FROM `{settings.raw_db}`.{table}"  # noqa: S608
-            for table in RAW_TABLES
-        )
+    return _fingerprint(_project_digest(DBT_PROJECT), sorted(variables.items()), tables)
+
+
+def _seen(settings: Settings, warehouse: Warehouse) -> str:
+    newest = " UNION ALL ".join(
+        f"SELECT '{table}' AS name, max(_fetched_at) FROM `{settings.raw_db}`.{table}"  # noqa: S608
+        for table in RAW_TABLES
+    )
+    with warehouse.connect(warehouse.transformer) as client:
         raw = client.query(f"SELECT * FROM ({newest}) ORDER BY name").result_rows  # noqa: S608
-    return sha256(repr((parts, tables, raw)).encode()).hexdigest()[:32]
+    return _fingerprint(raw, settings.report_now, _today(settings))
+
+
+def _today(settings: Settings) -> date:
+    return datetime.now(ZoneInfo(settings.report_tz)).date()
+
+
+def _moment(moment: datetime) -> str:
+    """A moment (UTC) in ClickHouse's SQL."""
+    return f"toDateTime64('{moment:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
+
+
+def _fingerprint(*content: object) -> str:
+    return sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def _project_digest(folder: Path) -> str:

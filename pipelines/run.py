@@ -21,7 +21,7 @@ from .job_record import JobRecord, make_job_tables, start_job
 from .load import RAW_TABLES, LoadReport, backfill, count_only, load, make_tables
 from .marts import MartsReport, build_marts
 from .progress import TerminalProgress
-from .rebuild import MartsState, marts_state, still_valid
+from .rebuild import MartsState, marts_state, plan_build, still_valid
 from .service import open_service
 from .settings import Settings
 from .warehouse import Warehouse, open_warehouse
@@ -169,12 +169,13 @@ def _build(
             report.marts_state = state
             report.marts.warnings = state.warnings
             return
+        plan = plan_build(settings, warehouse, whole=bool(flags))
         before = table_rows(warehouse)
         with console.status("Building and testing the marts (dbt build)"):
-            report.marts = build_marts(settings, warehouse, *flags)
+            report.marts = build_marts(settings, warehouse, *flags, extent=plan.extent)
         after = table_rows(warehouse)
         report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
-        report.marts_state = marts_state(settings, warehouse, report.marts.warnings)
+        report.marts_state = marts_state(settings, warehouse, plan, report.marts.warnings)
 
 
 def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> None:

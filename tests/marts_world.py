@@ -15,14 +15,20 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from pipelines.load import make_tables
-from pipelines.marts import dbt_environment
+from pipelines.marts import Extent, dbt_environment, extent_variables
 from pipelines.settings import DBT_PROJECT, Settings, environment, read_settings
 from pipelines.warehouse import Warehouse, open_warehouse
 
 Row = dict[str, Any]
 
 # What is different after every run by its nature: how fresh the data is.
-ABOUT_THE_RUN = {"int_qtickets_loaded", "v_qtickets_freshness", "meta_job_runs", "meta_job_starts"}
+ABOUT_THE_RUN = {
+    "int_qtickets_loaded",
+    "int_qtickets_changed",
+    "v_qtickets_freshness",
+    "meta_job_runs",
+    "meta_job_starts",
+}
 
 
 @dataclass(frozen=True)
@@ -99,12 +105,14 @@ class MartsWorld:
         now: str = "2026-03-31 12:00:00",
         zone: str = "Europe/Moscow",
         project: Path = DBT_PROJECT,
+        extent: Extent = Extent(),
     ) -> DbtRun:
         """Runs dbt as the pipeline does, as of a moment in UTC, in a reporting time zone."""
         from dbt.cli.main import dbtRunner
 
         settings = self.settings.model_copy(update={"report_now": now, "report_tz": zone})
-        with environment(dbt_environment(settings, self.warehouse)):
+        variables = dbt_environment(settings, self.warehouse) | extent_variables(extent)
+        with environment(variables):
             result = dbtRunner().invoke(
                 [
                     *("--quiet", "--no-version-check", "--no-write-json", *arguments),

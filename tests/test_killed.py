@@ -222,7 +222,7 @@ def add_flags(flags: list[str]) -> None:
     import pipelines.run
 
     build = pipelines.run.build_marts
-    pipelines.run.build_marts = lambda *given: build(*given, *flags)
+    pipelines.run.build_marts = lambda *given, **named: build(*given, *flags, **named)
 
 
 # The tests' side of it ----------------------------------------------------------------------------

@@ -1,6 +1,10 @@
-{#- A UTM mark of an order. The vendor sends an object, or [] or '' when there is none. -#}
-{% macro utm_of(json, name) -%}
-    toLowCardinality(JSONExtractString(coalesce({{ json }}, ''), '{{ name }}'))
+{#- The UTM marks of an order, read at once. The vendor sends an object, or [] or '' when there is
+    none. -#}
+{% macro utm_of(json) -%}
+    JSONExtract(
+        if(startsWith(coalesce({{ json }}, ''), '{'), coalesce({{ json }}, ''), ''),
+        'Tuple({{ qtickets.utm_names() | join(' String, ') }} String)'
+    )
 {%- endmacro %}
 
 {% macro utm_names() -%}

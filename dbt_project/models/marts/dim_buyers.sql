@@ -1,5 +1,9 @@
 {{ config(order_by='buyer_hash') }}
 
+{%- set is_changed = is_changed_buyer('buyer_hash') %}
+
+{% call with_unchanged(is_changed) %}
+
 select
     buyer_hash,
     min(sale_ts) as first_order_ts,
@@ -11,5 +15,7 @@ select
     max(_ver) as _ver
 
 from {{ ref('int_qtickets_paid_tickets') }}
-where buyer_hash != ''
+where buyer_hash != '' and {{ is_changed }}
 group by buyer_hash
+
+{% endcall %}

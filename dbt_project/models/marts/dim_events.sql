@@ -53,7 +53,7 @@ unlisted_events as (
         min(currency) as currency,
         toUInt8(0) as is_deleted,
         toUInt8(0) as is_listed
-    from {{ ref('int_qtickets_paid_tickets') }}
+    from {{ ref('int_qtickets_show_days') }}
     where event_id not in (select event_id from {{ ref('stg_qtickets_api_events_raw') }})
     group by event_id
 

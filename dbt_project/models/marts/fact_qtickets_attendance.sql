@@ -4,12 +4,12 @@ select
     show_id,
     event_id,
     city,
-    sumIf(quantity, ticket_state = 'sold') as tickets_sold,
-    sumIf(quantity, ticket_state = 'sold' and checked_at is not null) as tickets_scanned,
+    sum(days.tickets_sold) as tickets_sold,
+    sum(days.tickets_scanned) as tickets_scanned,
     if(tickets_sold = 0, null, round(tickets_scanned / tickets_sold, 4)) as attendance,
-    {{ report_timestamp("minIf(checked_at, ticket_state = 'sold')") }} as first_scan_ts,
-    {{ report_timestamp("maxIf(checked_at, ticket_state = 'sold')") }} as last_scan_ts,
-    max(_ver) as _ver
+    {{ report_timestamp('min(first_scan_at)') }} as first_scan_ts,
+    {{ report_timestamp('max(last_scan_at)') }} as last_scan_ts,
+    max(days._ver) as _ver
 
-from {{ ref('int_qtickets_paid_tickets') }}
+from {{ ref('int_qtickets_show_days') }} as days
 group by show_id, event_id, city

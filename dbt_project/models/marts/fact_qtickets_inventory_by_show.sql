@@ -20,10 +20,11 @@ sales as (
         show_id,
         event_id,
         currency,
-        {{ tickets_and_revenue() }},
-        toDecimal64(sum(amount), 2) as gross_revenue,
-        max(_ver) as _ver
-    from {{ ref('int_qtickets_paid_tickets') }}
+        sum(days.tickets_sold) as tickets_sold,
+        sum(days.revenue) as revenue,
+        sum(days.gross_revenue) as gross_revenue,
+        max(days._ver) as _ver
+    from {{ ref('int_qtickets_show_days') }} as days
     group by show_id, event_id, currency
 
 ),

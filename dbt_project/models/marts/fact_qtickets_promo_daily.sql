@@ -3,9 +3,16 @@
     partition_by='toYear(sales_date)',
 ) }}
 
+{%- set is_changed = in_changed_months('sales_date') %}
+
 with
 
 discounted_sales as (
+
+    {% call with_unchanged(is_changed, [
+        'sales_date', 'event_id', 'city', 'promo_code_id', 'discount_id', 'currency', 'uses',
+        'tickets_sold', 'revenue', 'discount_amount', '_ver',
+    ]) %}
 
     select
         sales_date,
@@ -16,11 +23,13 @@ discounted_sales as (
         currency,
         uniqExact(order_id) as uses,
         {{ tickets_and_revenue() }},
-        toDecimal64(sumIf(discount_amount, ticket_state = 'sold'), 2) as money_given,
+        toDecimal64(sumIf(tickets.discount_amount, ticket_state = 'sold'), 2) as discount_amount,
         max(_ver) as _ver
-    from {{ ref('int_qtickets_paid_tickets') }}
-    where promo_code_id != 0 or discount_id != 0 or discount_amount > 0
+    from {{ ref('int_qtickets_paid_tickets') }} as tickets
+    where (promo_code_id != 0 or discount_id != 0 or tickets.discount_amount > 0) and {{ is_changed }}
     group by sales_date, event_id, city, promo_code_id, discount_id, currency
+
+    {% endcall %}
 
 )
 
@@ -35,7 +44,7 @@ select
     sales.uses as uses,
     sales.tickets_sold as tickets_sold,
     sales.revenue as revenue,
-    sales.money_given as discount_amount,
+    sales.discount_amount as discount_amount,
     sales._ver as _ver,
     sales.currency as currency
 

@@ -4,22 +4,6 @@
 
 with
 
--- Few rows before the join: tickets of a day, not tickets.
-sales_by_date as (
-
-    select
-        show_id,
-        currency,
-        sales_date,
-        sum(quantity) as tickets_sold,
-        sum(amount) as revenue,
-        max(_ver) as _ver
-    from {{ ref('int_qtickets_paid_tickets') }}
-    where ticket_state = 'sold'
-    group by show_id, currency, sales_date
-
-),
-
 shows as (
 
     select show_id, event_id, city, assumeNotNull(start_date) as show_date
@@ -37,13 +21,14 @@ sales as (
         shows.event_id as event_id,
         shows.city as city,
         shows.show_date as show_date,
-        by_date.currency as currency,
-        toInt32(least(greatest(dateDiff('day', by_date.sales_date, shows.show_date), 0), {{ horizon }})) as day,
-        by_date.tickets_sold as tickets_sold,
-        by_date.revenue as revenue,
-        by_date._ver as _ver
-    from sales_by_date as by_date
-    inner join shows on by_date.show_id = shows.show_id
+        sold.currency as currency,
+        toInt32(least(greatest(dateDiff('day', sold.sales_date, shows.show_date), 0), {{ horizon }})) as day,
+        sold.tickets_sold as tickets_sold,
+        sold.revenue as revenue,
+        sold.sold_ver as _ver
+    from {{ ref('int_qtickets_show_days') }} as sold
+    inner join shows on sold.show_id = shows.show_id
+    where sold.tickets_sold > 0
 
 ),
 

@@ -3,6 +3,10 @@
     partition_by='toYear(sales_date)',
 ) }}
 
+{%- set is_changed = in_changed_months('sales_date') %}
+
+{% call with_unchanged(is_changed) %}
+
 select
     sales_date,
     event_id,
@@ -14,4 +18,7 @@ select
     {{ sales_measures() }}
 
 from {{ ref('int_qtickets_paid_tickets') }}
+where {{ is_changed }}
 group by sales_date, event_id, city, currency, {{ utm_names() | join(', ') }}
+
+{% endcall %}

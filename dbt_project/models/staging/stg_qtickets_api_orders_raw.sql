@@ -4,6 +4,7 @@ paid_orders as (
 
     select
         *,
+        {{ utm_of('utm') }} as marks,
         -- Everything that is stored of the order: personal data never reaches the raw layer.
         formatRowNoNewline('JSONEachRow', * except (_fetched_at)) as payload_json
     from {{ source('qtickets_raw', 'orders') }} final
@@ -33,11 +34,9 @@ select
     toString(paid_orders.id) as order_id,
     toString(paid_orders.event_id) as event_id,
     if(events.city = '', 'unknown', events.city) as city,
-    {{ utm_of('paid_orders.utm', 'utm_source') }} as utm_source,
-    {{ utm_of('paid_orders.utm', 'utm_medium') }} as utm_medium,
-    {{ utm_of('paid_orders.utm', 'utm_campaign') }} as utm_campaign,
-    {{ utm_of('paid_orders.utm', 'utm_content') }} as utm_content,
-    {{ utm_of('paid_orders.utm', 'utm_term') }} as utm_term,
+    {% for name in utm_names() -%}
+    toLowCardinality(paid_orders.marks.{{ name }}) as {{ name }},
+    {% endfor -%}
     {{ report_timestamp('coalesce(paid_orders.payed_at, paid_orders.created_at)') }} as sale_ts,
     toUInt64(sold_by_order.tickets_sold) as tickets_sold,
     toDecimal64(sold_by_order.revenue, 2) as revenue,

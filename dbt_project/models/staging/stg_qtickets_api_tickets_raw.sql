@@ -14,9 +14,7 @@ orders as (
         buyer_hash,
         discount_id,
         promo_code_id,
-        {% for name in utm_names() -%}
-        {{ utm_of('utm', name) }} as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ utm_of('utm') }} as marks
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
 
@@ -69,7 +67,7 @@ select
     coalesce(orders.discount_id, 0) as discount_id,
     coalesce(orders.promo_code_id, 0) as promo_code_id,
     {% for name in utm_names() -%}
-    orders.{{ name }} as {{ name }}{{ ',' if not loop.last }}
+    toLowCardinality(orders.marks.{{ name }}) as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 
 from tickets

@@ -1,0 +1,158 @@
+"""Building only the months in which something changed gives the marts that building all gives."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import pipelines.rebuild
+from local_clickhouse import LocalServer
+from pipelines.errors import ServiceError
+from pipelines.marts import Extent, build_marts
+from pipelines.rebuild import plan_build
+from pipelines.run import run
+from pipelines.settings import Settings
+from pipelines.warehouse import open_warehouse
+from sandbox import Fault, serve
+
+from .conftest import Marts
+from .marts_world import MartsWorld, event, marts_world, seats, show, ticket
+from .test_runs import Runner, report_now, world_until
+
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+VK = '{"utm_source":"vk"}'
+WHOLE = Extent(is_large=True)
+MODELS_ONLY = ("--exclude-resource-type", "test")
+
+
+@pytest.fixture(scope="module")
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
+        yield world
+
+
+def test_months_that_changed_are_those_of_a_whole_build(world: MartsWorld) -> None:
+    world.fetched_at = "2026-03-31 09:00:00"
+    world.insert("events", event(1), event(2, city_name="Казань"))
+    world.insert("shows", show(11), show(21, 2))
+    world.insert("inventory", seats(11, 100, 40), seats(21, 10, 10, 2))
+    world.order(1, "2025-10-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
+    world.order(2, "2025-10-29 11:00:00", ticket("700", 21), event_id=2, buyer_hash="b")
+    world.order(3, "2025-11-30 10:00:00", ticket("800"), buyer_hash="a")
+    world.order(4, "2025-12-15 10:00:00", ticket("900"), buyer_hash="c")
+    world.order(5, "2026-01-15 10:00:00", ticket("900"), ticket("950"), buyer_hash="c")
+    world.order(6, "2026-02-15 10:00:00", ticket("100"), buyer_hash="d", promo_code_id=7)
+    world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="e")
+    world.order(
+        10, "2025-12-16 10:00:00", ticket("140"), promo_code_id=7, utm='{"utm_source":"vk"}'
+    )
+    world.insert("promo_codes", {"id": 7, "code": "SPRING"})
+    world.order(8, None, ticket("120"), buyer_hash="f")
+    world.build("--full-refresh", extent=WHOLE)
+
+    # A refund, a sale, a ticket that is exchanged away, an order that is paid, one that is no
+    # longer, one that gets another buyer.
+    changed(world, "2026-03-31 10:00:00")
+    gone = {"refunded_at": "2026-03-31 09:30:00", "refunded_deduction_amount": "50"}
+    world.order(1, "2025-10-29 10:00:00", ticket("500", **gone), ticket("600"), buyer_hash="a")
+    world.order(9, "2026-03-31 09:40:00", ticket("130", 21), event_id=2, buyer_hash="b")
+    world.order(5, "2026-01-15 10:00:00", ticket("900"), buyer_hash="c")
+    world.order(8, "2026-03-31 09:45:00", ticket("120"), buyer_hash="f")
+    world.order(6, None, ticket("100"), buyer_hash="d")
+    world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="g")
+    months = same_as_whole(world, since="2026-03-31 09:30:00")
+    assert months == [202510, 202601, 202602, 202603]
+    buyers = {row["buyer_hash"] for row in world.rows("SELECT buyer_hash FROM zakaz.dim_buyers")}
+    assert buyers == {"a", "b", "c", "f", "g"}
+
+    # The only order of a month moves to the next month, over midnight in Moscow.
+    changed(world, "2026-03-31 11:00:00")
+    world.order(3, "2025-11-30 21:00:00", ticket("800"), buyer_hash="a")
+    world.raw("OPTIMIZE TABLE zakaz_raw.orders FINAL")
+    assert same_as_whole(world, since="2026-03-31 10:30:00") == [202511, 202512]
+    sold = world.rows("SELECT DISTINCT toYYYYMM(sales_date) m FROM zakaz.fact_qtickets_sales_daily")
+    assert 202511 not in {row["m"] for row in sold}
+
+    # The only order of a month is not paid any more, an event moves to another city, a code is
+    # renamed.
+    changed(world, "2026-03-31 12:00:00")
+    world.order(5, None, ticket("900"), buyer_hash="c")
+    world.insert("events", event(2, city_name="Томск"))
+    world.insert("promo_codes", {"id": 7, "code": "SUMMER"})
+    assert same_as_whole(world, since="2026-03-31 11:30:00") == [202510, 202601, 202603]
+
+    changed(world, "2026-03-31 13:00:00")
+    assert same_as_whole(world, since="2026-03-31 12:30:00") == []
+
+
+def changed(world: MartsWorld, fetched_at: str) -> None:
+    world.fetched_at = fetched_at
+
+
+def same_as_whole(world: MartsWorld, since: str) -> list[int]:
+    """Builds the changed months, then everything, and compares; returns the months."""
+    moment = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
+    world.build(extent=Extent(is_large=True, changed_since=moment))
+    by_month = world.everything()
+    months = world.rows("SELECT DISTINCT month FROM zakaz.int_qtickets_changed ORDER BY month")
+    world.build("--full-refresh", *MODELS_ONLY, extent=WHOLE)
+    assert by_month == world.everything()
+    return [row["month"] for row in months]
+
+
+@pytest.fixture
+def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelines.rebuild, "LARGE", 1)
+    # What the first run fetched would be looked at again for hours.
+    monkeypatch.setattr(pipelines.rebuild, "OVERLAP", timedelta())
+
+
+@pytest.mark.usefixtures("every_account_is_large")
+def test_months_are_built_apart_only_on_what_one_build_has_left_whole(
+    settings_for: Callable[..., Settings],
+    run_once: Runner,
+    marts: Marts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_until(NOW)
+    with serve(world) as server:
+        settings = settings_for(server.url, report_now=report_now(world))
+
+        def extent() -> Extent:
+            with open_warehouse(settings) as warehouse:
+                return plan_build(settings, warehouse).extent
+
+        first = run_once(settings)
+        assert first.marts_state
+        apart = Extent(is_large=True, changed_since=first.marts_state.raw_until)
+        assert extent() == apart
+
+        world.sell(tickets=2, price=500)
+        world.refund(next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"]))
+        second = run_once(settings)
+        assert second.marts_state and second.marts_state.raw_until > apart.changed_since
+        by_month = marts.snapshot()
+        with open_warehouse(settings) as warehouse:
+            build_marts(settings, warehouse, *MODELS_ONLY, extent=WHOLE)
+        assert marts.snapshot() == by_month
+        assert extent() == WHOLE, "somebody has built the tables"
+
+        assert run_once(settings).marts.models
+        assert extent().changed_since
+        with monkeypatch.context() as another_day:
+            another_day.setattr(pipelines.rebuild, "_today", lambda _: date(2030, 1, 1))
+            assert extent() == WHOLE
+        server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
+        with pytest.raises(ServiceError):
+            run_once(settings)
+        server.faults.clear()
+        assert extent() == WHOLE, "the run before failed"
+        assert run_once(settings).marts.models
+        assert extent().changed_since
+
+        for _ in range(len(world.orders()) // 5):
+            world.sell()
+        run(settings, Console(quiet=True), skip_marts=True)
+        assert extent() == WHOLE, "the last run did not build the marts"
