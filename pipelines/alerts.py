@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from filelock import FileLock, Timeout
 
 from .check import Health
-from .errors import BusyError, ExitCode, RunError
+from .errors import BusyError, ConfigurationError, ExitCode, RunError
 from .redaction import without_people, without_secrets
-from .settings import Settings
+from .settings import AlertSettings, read_alert_settings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class _Told:
 
 
 @contextmanager
-def alerting(settings: Settings) -> Iterator[None]:
+def alerting(settings: AlertSettings) -> Iterator[None]:
     """Tells about a run that fails inside, about data grown stale by it, and about a recovery.
 
     Neither a run that finds another one under way nor one that is interrupted is a trouble.
@@ -68,13 +68,20 @@ def alerting(settings: Settings) -> Iterator[None]:
     _safely(_succeeded, settings)
 
 
-def alert_health(settings: Settings, health: Health) -> None:
+def alert_configuration(env_file: Path | None, error: ConfigurationError) -> None:
+    """Tells of a configuration with which no run can begin, if it says where alerts go."""
+    settings = read_alert_settings(env_file)
+    if settings and targets(settings):
+        _safely(_failed, settings, int(error.exit_code), str(error))
+
+
+def alert_health(settings: AlertSettings, health: Health) -> None:
     """Tells what `--check` found wrong, and what is well again."""
     if targets(settings):
         _safely(_examined, settings, health)
 
 
-def send_test(settings: Settings) -> dict[str, bool]:
+def send_test(settings: AlertSettings) -> dict[str, bool]:
     """Sends a message to every target; by its name, whether it was delivered."""
     text = f"A test from {gethostname()}: alerts arrive here."
     return {
@@ -83,7 +90,7 @@ def send_test(settings: Settings) -> dict[str, bool]:
     }
 
 
-def targets(settings: Settings) -> dict[str, str]:
+def targets(settings: AlertSettings) -> dict[str, str]:
     """By name, where alerts go, as apprise's URLs."""
     found = {}
     if settings.qtickets_alert_webhook:
@@ -105,7 +112,7 @@ def _webhook(url: str) -> str:
     return f"{scheme}://{parts.netloc}{parts.path or '/'}" + (f"?{query}" if query else "")
 
 
-def _failed(settings: Settings, exit_code: int, message: str) -> None:
+def _failed(settings: AlertSettings, exit_code: int, message: str) -> None:
     with _told(settings) as told:
         told.over.clear()
         now = datetime.now(timezone.utc)
@@ -118,14 +125,14 @@ def _failed(settings: Settings, exit_code: int, message: str) -> None:
             _tell(settings, told, "stale", "the data are stale", stale)
 
 
-def _succeeded(settings: Settings) -> None:
+def _succeeded(settings: AlertSettings) -> None:
     with _told(settings) as told:
         told.last_good = _iso(datetime.now(timezone.utc))
         over = [kind for kind in told.troubles if kind == "stale" or kind.startswith("failure")]
         _tell_over(settings, told, over, "A run was good again.")
 
 
-def _examined(settings: Settings, health: Health) -> None:
+def _examined(settings: AlertSettings, health: Health) -> None:
     found: dict[str, str] = {}
     for check in health.checks:
         if check.status != "error":
@@ -149,7 +156,7 @@ def _examined(settings: Settings, health: Health) -> None:
         _tell_over(settings, told, over, "All that was checked is well again.")
 
 
-def _tell(settings: Settings, told: _Told, kind: str, title: str, message: str) -> None:
+def _tell(settings: AlertSettings, told: _Told, kind: str, title: str, message: str) -> None:
     """Says that something is wrong to those who have not heard it yet."""
     message = _presentable(message, settings)
     trouble = told.troubles.setdefault(kind, _Trouble(_iso(datetime.now(timezone.utc)), message))
@@ -158,7 +165,7 @@ def _tell(settings: Settings, told: _Told, kind: str, title: str, message: str) 
             trouble.told.append(name)
 
 
-def _tell_over(settings: Settings, told: _Told, kinds: Iterable[str], message: str) -> None:
+def _tell_over(settings: AlertSettings, told: _Told, kinds: Iterable[str], message: str) -> None:
     """Says that troubles are over, once, to those who heard of them."""
     for kind in list(kinds):
         trouble = told.troubles.pop(kind)
@@ -171,7 +178,7 @@ def _tell_over(settings: Settings, told: _Told, kinds: Iterable[str], message: s
             del told.over[name]
 
 
-def _presentable(text: str, settings: Settings) -> str:
+def _presentable(text: str, settings: AlertSettings) -> str:
     return without_people(without_secrets(text, settings))
 
 
@@ -179,7 +186,7 @@ def _title(what: str) -> str:
     return f"QTickets: {what}"
 
 
-def _deliver(settings: Settings, name: str, url: str, title: str, message: str) -> bool:
+def _deliver(settings: AlertSettings, name: str, url: str, title: str, message: str) -> bool:
     """Sends one message; False, and a line in the log, if it was not delivered."""
     # A second, and only needed when there is something to say.
     import apprise
@@ -199,7 +206,7 @@ def _deliver(settings: Settings, name: str, url: str, title: str, message: str) 
 
 
 @contextmanager
-def _told(settings: Settings) -> Iterator[_Told]:
+def _told(settings: AlertSettings) -> Iterator[_Told]:
     """What was said, read and written back under a lock."""
     path = settings.qtickets_home / "alerts.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -233,7 +240,7 @@ def _write(path: Path, told: _Told) -> None:
     draft.replace(path)
 
 
-def _safely(tell: Any, settings: Settings, *arguments: Any) -> None:
+def _safely(tell: Any, settings: AlertSettings, *arguments: Any) -> None:
     """Whatever happens while alerting, the run ends as it would have."""
     try:
         tell(settings, *arguments)

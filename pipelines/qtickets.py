@@ -151,7 +151,15 @@ def main(
 
             show(console, env_file, given, as_json=output is OutputFormat.JSON)
             return
-        settings = read_settings(env_file, **given)
+        try:
+            settings = read_settings(env_file, **given)
+        except ConfigurationError as error:
+            others = (dry_run, bootstrap, dashboard, drop_demo, compact, check and not alert)
+            if not any(others):
+                from pipelines.alerts import alert_configuration
+
+                alert_configuration(env_file, error)
+            raise
         dry_run = dry_run or settings.dry_run
         alone = {
             "--dry-run": dry_run and not check,

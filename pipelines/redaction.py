@@ -4,7 +4,7 @@ import re
 
 from pydantic import SecretStr
 
-from .settings import Settings
+from .settings import AlertSettings
 
 _PERSONAL = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "(an address)"),
@@ -12,7 +12,7 @@ _PERSONAL = (
 )
 
 
-def without_secrets(text: str, settings: Settings) -> str:
+def without_secrets(text: str, settings: AlertSettings) -> str:
     """The text with every secret of the configuration masked."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)

@@ -136,68 +136,21 @@ Positive = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
-    """What is in force. Each field is the environment variable of the same name in capitals."""
+class AlertSettings(BaseSettings):
+    """Where alerts go: what is needed to tell of a configuration that cannot be used otherwise."""
 
     model_config = SettingsConfigDict(
         env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    qtickets_token: SecretStr | None = None
-    qtickets_base_url: Annotated[str, AfterValidator(_base_url)] = BASE_URL
     org_name: str = ""
     job_name: str = "qtickets_api"
-    qtickets_since_hours: Annotated[float, Field(ge=0)] = 2.0
-    qtickets_initial_backfill_hours: Annotated[str, AfterValidator(_hours_or_all)] | None = None
-    qtickets_reread_days: Annotated[float, Field(ge=0)] = 3.0
-    qtickets_transports: Annotated[tuple[str, ...], NoDecode] = TRANSPORTS
-    qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
-    qtickets_timeout_seconds: Positive = 60.0
-    qtickets_retry_seconds: Positive = 120.0
-    qtickets_skip_inventory: bool = False
-    qtickets_skip_discounts: bool = False
-    qtickets_skip_promo_codes: bool = False
-    qtickets_skip_price_shades: bool = False
-    qtickets_skip_clients: bool = True
-    qtickets_skip_barcodes: bool = True
-    qtickets_partners_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
-    qtickets_partners_token: SecretStr | None = None
-    qtickets_partners_find_requests: Annotated[list[dict[str, Any]], NoDecode] = Field(
-        default_factory=list
-    )
-    qtickets_skip_partner_tickets: bool = True
-    qtickets_resources: Annotated[tuple[str, ...], NoDecode] = ()
-    qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     qtickets_home: Path = PROJECT / ".qtickets"
-    qtickets_offline: Path | None = None
-    clickhouse_host: str | None = None
-    qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
-    clickhouse_port: Port = 8123
-    clickhouse_native_port: Port = 9000
-    clickhouse_user: str = "default"
-    clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_transform_user: str | None = None
-    clickhouse_transform_password: SecretStr | None = None
-    clickhouse_backup_user: str | None = None
-    clickhouse_backup_password: SecretStr | None = None
-    clickhouse_secure: bool = False
-    clickhouse_verify_ssl: bool = True
-    clickhouse_ca_cert: Annotated[Path | None, AfterValidator(_ca_cert)] = None
-    clickhouse_cluster: Annotated[str | None, AfterValidator(_cluster)] = None
-    clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
-    report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
-    report_now: str = ""
-    qtickets_late_hours: Positive = 1.25
     qtickets_stale_hours: Positive = 6.0
-    qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
     qtickets_alert_webhook: Annotated[SecretStr | None, AfterValidator(_webhook)] = None
     qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
     qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
     qtickets_alert_urls: SecretStr | None = None
-    qtickets_job_days: Annotated[int, Field(ge=2)] = 400
-    qtickets_backups: Annotated[int, Field(ge=1)] = 14
-    qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
-    dry_run: bool = False
 
     @classmethod
     def settings_customise_sources(
@@ -227,6 +180,66 @@ class Settings(BaseSettings):
             raise ValueError(value.reason)
         return value
 
+    @field_validator("qtickets_alert_telegram_chat")
+    @classmethod
+    def _chat_of_the_bot(cls, chat: str, info: ValidationInfo) -> str:
+        has_bot = info.data.get("qtickets_alert_telegram_token")
+        if (chat or has_bot) and not re.fullmatch(r"-?\d+|@\w+", chat):
+            raise ValueError("a chat's number, such as -1001234567890, or @name_of_a_channel")
+        return chat
+
+
+class Settings(AlertSettings):
+    """What is in force. Each field is the environment variable of the same name in capitals."""
+
+    qtickets_token: SecretStr | None = None
+    qtickets_base_url: Annotated[str, AfterValidator(_base_url)] = BASE_URL
+    qtickets_since_hours: Annotated[float, Field(ge=0)] = 2.0
+    qtickets_initial_backfill_hours: Annotated[str, AfterValidator(_hours_or_all)] | None = None
+    qtickets_reread_days: Annotated[float, Field(ge=0)] = 3.0
+    qtickets_transports: Annotated[tuple[str, ...], NoDecode] = TRANSPORTS
+    qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
+    qtickets_timeout_seconds: Positive = 60.0
+    qtickets_retry_seconds: Positive = 120.0
+    qtickets_skip_inventory: bool = False
+    qtickets_skip_discounts: bool = False
+    qtickets_skip_promo_codes: bool = False
+    qtickets_skip_price_shades: bool = False
+    qtickets_skip_clients: bool = True
+    qtickets_skip_barcodes: bool = True
+    qtickets_partners_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    qtickets_partners_token: SecretStr | None = None
+    qtickets_partners_find_requests: Annotated[list[dict[str, Any]], NoDecode] = Field(
+        default_factory=list
+    )
+    qtickets_skip_partner_tickets: bool = True
+    qtickets_resources: Annotated[tuple[str, ...], NoDecode] = ()
+    qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
+    qtickets_offline: Path | None = None
+    clickhouse_host: str | None = None
+    qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
+    clickhouse_port: Port = 8123
+    clickhouse_native_port: Port = 9000
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_transform_user: str | None = None
+    clickhouse_transform_password: SecretStr | None = None
+    clickhouse_backup_user: str | None = None
+    clickhouse_backup_password: SecretStr | None = None
+    clickhouse_secure: bool = False
+    clickhouse_verify_ssl: bool = True
+    clickhouse_ca_cert: Annotated[Path | None, AfterValidator(_ca_cert)] = None
+    clickhouse_cluster: Annotated[str | None, AfterValidator(_cluster)] = None
+    clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
+    report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
+    report_now: str = ""
+    qtickets_late_hours: Positive = 1.25
+    qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
+    qtickets_job_days: Annotated[int, Field(ge=2)] = 400
+    qtickets_backups: Annotated[int, Field(ge=1)] = 14
+    qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
+    dry_run: bool = False
+
     @field_validator("qtickets_partners_find_requests", mode="before")
     @classmethod
     def _json_list(cls, value: Any) -> Any:
@@ -248,14 +261,6 @@ class Settings(BaseSettings):
         if not names or not set(names) <= set(ALL_TRANSPORTS):
             raise ValueError(f"some of: {', '.join(ALL_TRANSPORTS)}")
         return names
-
-    @field_validator("qtickets_alert_telegram_chat")
-    @classmethod
-    def _chat_of_the_bot(cls, chat: str, info: ValidationInfo) -> str:
-        has_bot = info.data.get("qtickets_alert_telegram_token")
-        if (chat or has_bot) and not re.fullmatch(r"-?\d+|@\w+", chat):
-            raise ValueError("a chat's number, such as -1001234567890, or @name_of_a_channel")
-        return chat
 
     @field_validator("qtickets_resources")
     @classmethod
@@ -387,6 +392,18 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigurationError("Configuration: " + "; ".join(problems) + ".") from None
+    return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
+
+
+def read_alert_settings(env_file: Path | None = None) -> AlertSettings | None:
+    """Where alerts go, whatever else of the configuration is wrong; None if that is as well."""
+    try:
+        settings = AlertSettings(
+            _env_file=env_file or DOTENV,  # type: ignore[call-arg]
+            _secrets_dir=credentials_folder(),
+        )
+    except (OSError, ValueError):
+        return None
     return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
 
 

@@ -249,3 +249,29 @@ def test_addresses_that_cannot_be_are_refused_at_once(
     assert result.exit_code == 2
     assert f"{variable}: expected" in result.stderr
     assert value not in result.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--check", "--alert")], ids=" ".join)
+def test_a_configuration_with_which_no_run_can_begin_is_told_once(
+    account: Account, receiver: Receiver, flags: tuple[str, ...]
+) -> None:
+    gone = {"QTICKETS_TOKEN_FILE": "/run/secrets/nowhere", "QTICKETS_TOKEN": "", **hook(receiver)}
+    assert account.command(*flags, **gone).exit_code == 2
+    [(_, text)] = receiver.taken()
+    assert "a run failed" in text and "QTICKETS_TOKEN_FILE" in text and "a-secret" not in text
+    assert account.command(*flags, **gone).exit_code == 2
+    assert receiver.taken() == []
+
+    assert account.command("--skip-marts", **hook(receiver)).exit_code == 0
+    [(_, text)] = receiver.taken()
+    assert "recovered" in text
+
+
+def test_without_a_run_a_wrong_configuration_is_told_to_the_terminal_alone(
+    account: Account, receiver: Receiver
+) -> None:
+    wrong = {"QTICKETS_SINCE_HOURS": "two", **hook(receiver)}
+    for flags in (("--check",), ("--dry-run",), ("--show-config",)):
+        account.command(*flags, **wrong)
+    assert receiver.taken() == []
+    assert account.command(QTICKETS_SINCE_HOURS="two", QTICKETS_ALERT_WEBHOOK="x").exit_code == 2
