@@ -99,6 +99,7 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
         "stg_qtickets_api_orders_raw": (1, 1),
         "stg_qtickets_api_tickets_raw": (2, 2),
         "int_qtickets_paid_tickets": (2, 2),
+        "int_qtickets_show_days": (1, 1),
         "fact_qtickets_sales_daily": (1, 1),
         "fact_qtickets_sales_utm_daily": (1, 1),
         "fact_qtickets_inventory_by_show": (1, 1),
