@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any, Literal
 
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
@@ -87,7 +88,7 @@ def _hold(rows: Sequence[dict[str, Any]], asked: Sequence[Condition], path: str)
 
 
 class PageTally:
-    """What the pages of one list, fetched by several paginators, add up to.
+    """What the pages of one list, fetched by several threads, add up to.
 
     Args:
         path: For messages.
@@ -99,9 +100,14 @@ class PageTally:
         self._may_grow = may_grow
         self._ids: set[Any] = set()
         self._rows = 0
+        self._lock = Lock()
         self.total: int | None = None
 
     def add(self, rows: Sequence[dict[str, Any]], total: int) -> None:
+        with self._lock:
+            self._add(rows, total)
+
+    def _add(self, rows: Sequence[dict[str, Any]], total: int) -> None:
         if self.total is None:
             self.total = total
         ids = {row["id"] for row in rows}
@@ -132,7 +138,7 @@ class PageTally:
 
 
 class BodyPagePaginator(BasePaginator):
-    """Pages by number, every `step`-th: `{"page": 2}`, `{"page": 6}`, …
+    """Pages by number: `{"page": 2}`, `{"page": 3}`, …
 
     Several of them, each in a thread, read one list in parallel. A list that may change while it
     is read must be closed by its conditions.
@@ -143,7 +149,6 @@ class BodyPagePaginator(BasePaginator):
         transport: How it is sent.
         tally: Where the rows are counted, together with those of the other paginators.
         first: The first page to ask for.
-        step: Distance to the next one.
         last: Where to stop; by default at the last page there is.
     """
 
@@ -155,7 +160,6 @@ class BodyPagePaginator(BasePaginator):
         *,
         tally: PageTally,
         first: int = 1,
-        step: int = 1,
         last: int | None = None,
     ) -> None:
         super().__init__()
@@ -164,7 +168,6 @@ class BodyPagePaginator(BasePaginator):
         self._transport = transport
         self._tally = tally
         self._page = first
-        self._step = step
         self._last = last
         self.pages = first
 
@@ -183,7 +186,7 @@ class BodyPagePaginator(BasePaginator):
             )
         self._tally.add(rows, total)
         self.pages = math.ceil(total / per_page)
-        self._page += self._step
+        self._page += 1
         self._has_next_page = self._page <= (self._last or self.pages)
 
     def update_request(self, request: Request) -> None:

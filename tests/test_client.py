@@ -15,7 +15,7 @@ from requests import Request
 from pipelines import load
 from pipelines.service import Service
 from pipelines.settings import Settings
-from qtickets_source.client import QTicketsClient, open_client
+from qtickets_source.client import PAGES_AHEAD, QTicketsClient, open_client
 from qtickets_source.errors import (
     AccessRefused,
     FilterIgnored,
@@ -388,6 +388,39 @@ def test_pages_in_parallel_are_the_rows_of_the_sequential_walk(
         row.pop("_fetched_at")
     assert in_parallel == one_by_one
     assert gauge.most == lanes
+
+
+def test_a_slow_page_holds_up_no_other(server: Server) -> None:
+    """While one answer is waited for, the other connections read on, a bounded number of pages."""
+    asked, seen = threading.Condition(), 0
+
+    def slow_second(payload: Any) -> None:
+        nonlocal seen
+        with asked:
+            seen += 1
+            asked.notify_all()
+            if payload["paging"]["currentPage"] == 2:
+                asked.wait_for(lambda: seen > 5, timeout=5)
+
+    server.faults.append(on_every_answer(slow_second))
+    client = client_of(server, connections=2)
+    everything = Condition("payed_at", ">=", NOW - timedelta(days=30))
+
+    pages = client.listed("orders", [everything])
+    next(pages), next(pages)
+
+    assert seen > 5
+    assert len(ids(pages)) == len(orders_paid_since(server, everything.value)) - 100
+
+
+def test_pages_are_read_ahead_only_so_far(server: Server) -> None:
+    client = client_of(server, connections=1)
+    pages = client.listed("orders", [Condition("payed_at", ">=", NOW - timedelta(days=30))])
+
+    next(pages), next(pages)
+    time.sleep(0.3)
+
+    assert len(server.requests) <= 2 + PAGES_AHEAD
 
 
 def test_all_that_a_client_reads_at_once_shares_one_limit(server: Server) -> None:
