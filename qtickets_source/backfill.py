@@ -8,6 +8,7 @@ import dlt
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
+from .answers import order_page
 from .client import open_client
 from .order_pages import as_state, batches, loaded_windows
 from .pagination import TRANSPORTS, Transport
@@ -103,7 +104,7 @@ def qtickets_backfill_source(
         # What changes from here on, the next sweep must see, even if it is the first one.
         began_at = client.now()
         closed = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
-        yield from batches(client.listed(ORDERS_PATH, closed), cursor="payed_at")
+        yield from batches(client.listed(ORDERS_PATH, closed, order_page))
         state.setdefault("swept_until", began_at)
         state["fetched_until"] = stamps.last
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])

@@ -1,12 +1,11 @@
 """The reader of the service: dlt's REST client on a session that can only GET."""
 
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
+from .answers import Decode, decoded
 from .errors import (
     AccessRefused,
     FilterIgnored,
@@ -152,7 +152,9 @@ class QTicketsClient:
 
         return self._filtered(path, conditions, walk, closed_by)
 
-    def listed(self, path: str, conditions: Sequence[Condition] = ()) -> Pages:
+    def listed(
+        self, path: str, conditions: Sequence[Condition] = (), decode: Decode = decoded
+    ) -> Pages:
         """Pages of a list by number, several at a time, in order.
 
         For short lists, and for windows that are closed: whose conditions new rows cannot meet.
@@ -160,7 +162,9 @@ class QTicketsClient:
         return self._filtered(
             path,
             conditions,
-            lambda transport: _twice(lambda: self._in_parallel(path, conditions, transport)),
+            lambda transport: _twice(
+                lambda: self._in_parallel(path, conditions, transport, decode)
+            ),
         )
 
     def get(self, path: str, body: Row) -> Any:
@@ -253,6 +257,7 @@ class QTicketsClient:
         path: str,
         conditions: Sequence[Condition],
         transport: Transport,
+        decode: Decode = decoded,
         *,
         may_grow: bool = False,
     ) -> Pages:
@@ -263,13 +268,13 @@ class QTicketsClient:
         """
         tally = PageTally(path, may_grow=may_grow)
         first = BodyPagePaginator(path, conditions, transport, tally=tally)
-        yield next(self._paginate(path, first))
+        yield next(self._paginate(path, first, decode))
 
         def read(number: int) -> list[Row]:
             paginator = BodyPagePaginator(
                 path, conditions, transport, tally=tally, first=number, last=number
             )
-            return next(self._paginate(path, paginator))
+            return next(self._paginate(path, paginator, decode))
 
         numbers = iter(range(2, first.pages + 1))
         waiting: deque[Future[list[Row]]] = deque()
@@ -285,8 +290,9 @@ class QTicketsClient:
                 page.cancel()
         tally.check()
 
-    def _paginate(self, path: str, paginator: BasePaginator) -> Pages:
-        pages = self._rest.paginate(path, paginator=paginator, hooks={"response": [self._check]})
+    def _paginate(self, path: str, paginator: BasePaginator, decode: Decode = decoded) -> Pages:
+        check = partial(self._check, decode=decode)
+        pages = self._rest.paginate(path, paginator=paginator, hooks={"response": [check]})
         while True:
             # Before the request: what changes while it is under way must look newer.
             stamp = self._stamps.next()
@@ -297,11 +303,11 @@ class QTicketsClient:
                 row["_fetched_at"] = stamp
             yield list(page)
 
-    def _check(self, response: Response, *_: Any, **__: Any) -> None:
+    def _check(self, response: Response, *_: Any, decode: Decode = decoded, **__: Any) -> None:
         # requests calls this inside `send`, before the session has seen what it would retry.
         if response.status_code in TRANSIENT_STATUSES:
             return
-        payload = checked_payload(response)
+        payload = checked_payload(response, decode)
         self.clock = service_time(response)
         # dlt's client asks for the JSON several times a page; it is parsed once, and with
         # Decimal, since money that was a float for a moment is not money any more.
@@ -360,7 +366,7 @@ def _as_header(token: str) -> str:
     return token
 
 
-def checked_payload(response: Response) -> Row:
+def checked_payload(response: Response, decode: Decode = decoded) -> Row:
     """Lets only a JSON answer with `data` pass, parsed once, numbers as they were written."""
     path = urlsplit(response.url).path
     status = response.status_code
@@ -385,7 +391,7 @@ def checked_payload(response: Response) -> Row:
     if status != 200:
         raise UnexpectedAnswer(f"GET {path} answered HTTP {status}, which this source cannot use.")
     try:
-        payload = json.loads(response.content, parse_float=Decimal)
+        payload = decode(response.content)
     except ValueError:
         kind = "a web page" if b"<html" in response.content[:2000].lower() else "no JSON"
         raise UnexpectedAnswer(

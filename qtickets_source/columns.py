@@ -29,6 +29,7 @@ _AS_THEY_ARE: dict[Kind, tuple[frozenset[type], ...]] = {
     "flag": (frozenset({bool}),),
     "text": (frozenset({str}),),
 }
+_EMPTY: tuple[Any, ...] = (None, [], "", {})
 _LARGEST: dict[Kind, int] = {"integer": 2**63 - 1, "money": 10**16 - 1}
 
 
@@ -65,7 +66,8 @@ def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any
 def _fast(kind: Kind, values: Sequence[Any]) -> pa.Array | None:
     """The column at once, or None where a value needs a closer look."""
     if kind == "json":
-        return pa.array([json_text(value) for value in values], pa.string())
+        texts = [None if value in _EMPTY else json_text(value) for value in values]
+        return pa.array(texts, pa.string())
     types = set(map(type, values)) - {type(None)}
     if not any(types <= taken for taken in _AS_THEY_ARE.get(kind, ())):
         return None
@@ -124,16 +126,9 @@ def plain_text(value: Any) -> str | None:
 
 def json_text(value: Any) -> str | None:
     """Compact JSON text without personal values; null for the empty values of PHP."""
-    if value is None or value in ("", [], {}):
+    if value in _EMPTY:
         return None
-    return _valid(
-        json.dumps(
-            without_personal_values(value),
-            ensure_ascii=False,
-            separators=(",", ":"),
-            default=_exact,
-        )
-    )
+    return _valid(_compact.encode(without_personal_values(value)))
 
 
 def _valid(text: str) -> str:
@@ -148,3 +143,6 @@ def _exact(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} in a JSON answer")
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_exact)

@@ -10,18 +10,31 @@ from .windows import Window, covered, merged
 Row = dict[str, Any]
 
 
-def batches(pages: Iterator[list[Row]], cursor: str) -> Iterator[list[Row]]:
-    """Rows of several pages together, their `cursor` parsed so that dlt compares moments."""
+def batches(pages: Iterator[list[Row]], cursor: str | None = None) -> Iterator[list[Row]]:
+    """Rows of several pages together, all records or all dicts.
+
+    Args:
+        pages: The pages.
+        cursor: A column that is parsed, so that dlt compares moments.
+    """
     batch: list[Row] = []
     for page in pages:
-        for row in page:
-            row[cursor] = parse_timestamp(row.get(cursor), f"order {row.get('id')}: `{cursor}`")
+        if cursor:
+            _parse(page, cursor)
+        if batch and page and type(page[0]) is not type(batch[0]):
+            yield batch
+            batch = []
         batch.extend(page)
         if len(batch) >= ROWS_PER_BATCH:
             yield batch
             batch = []
     if batch:
         yield batch
+
+
+def _parse(page: list[Row], cursor: str) -> None:
+    for row in page:
+        row[cursor] = parse_timestamp(row.get(cursor), f"order {row.get('id')}: `{cursor}`")
 
 
 def is_loaded(order: Row, windows: list[Window]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
+from .answers import Record
 from .errors import FilterIgnored, PagesDontAddUp, UnexpectedAnswer
 from .query import Condition, where
 
@@ -67,7 +68,7 @@ def _rows(data: list[Any] | None, path: str) -> list[dict[str, Any]]:
     """The rows of a page, each an object with a number as its `id`."""
     rows = data or []
     for row in rows:
-        if not isinstance(row, dict) or type(row.get("id")) is not int:
+        if not isinstance(row, (dict, Record)) or type(row.get("id")) is not int:
             raise UnexpectedAnswer(
                 f"GET /{path} answered a list whose rows are no objects with a whole number as"
                 " `id`. Nothing was loaded; report it as a changed API."

@@ -6,6 +6,7 @@ and reported, never loaded.
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -90,7 +91,8 @@ def hashed(salt: bytes, kind: str, value: object) -> str | None:
     """
     if value is None or value == "":
         return None
-    return blake2b(f"{kind}:{value}".encode(), key=salt, digest_size=16).hexdigest()
+    text = f"{kind}:{value}".encode("utf-8", "surrogatepass")
+    return blake2b(text, key=salt, digest_size=16).hexdigest()
 
 
 def looks_personal(name: str, value: object) -> bool:
@@ -104,6 +106,16 @@ def looks_personal(name: str, value: object) -> bool:
     return isinstance(value, str) and bool(_PERSONAL_VALUE.search(value))
 
 
+@lru_cache(maxsize=10_000)
+def _is_personal_key(key: str) -> bool:
+    return key in _WITHHELD_INSIDE or bool(_PERSONAL_KEY.search(key))
+
+
+@lru_cache(maxsize=10_000)
+def _is_personal_value(text: str) -> bool:
+    return bool(_PERSONAL_VALUE.search(text))
+
+
 def without_personal_values(value: Any) -> Any:
     """The same JSON value, without what is about people or opens their tickets.
 
@@ -114,10 +126,10 @@ def without_personal_values(value: Any) -> Any:
         return {
             key: without_personal_values(item)
             for key, item in value.items()
-            if key not in _WITHHELD_INSIDE and not _PERSONAL_KEY.search(key)
+            if not _is_personal_key(key)
         }
     if isinstance(value, list):
         return [without_personal_values(item) for item in value]
-    if isinstance(value, str) and _PERSONAL_VALUE.search(value):
+    if isinstance(value, str) and _is_personal_value(value):
         return "[withheld]"
     return value

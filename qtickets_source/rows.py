@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
 
+from .answers import Record
 from .columns import flag, json_text, plain_text, to_arrow
 from .errors import BadRow
 from .privacy import hashed, looks_personal
@@ -99,12 +101,14 @@ class RowContext:
 def listed(value: Any) -> list[Row] | None:
     """A list of rows, also one that PHP sent as an object with numbers for keys; else None."""
     rows = list(value.values()) if isinstance(value, dict) else value
-    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
+    are_rows = isinstance(rows, list) and all(isinstance(row, (dict, Record)) for row in rows)
+    return rows if are_rows else None
 
 
 def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
     tickets: list[Row] = []
+    counts: list[int] = []
     order_ids: list[int] = []
     fetched_at: list[datetime] = []
     _note_nested("orders.baskets", list, [o.get("baskets") for o in orders], context)
@@ -115,6 +119,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
                 f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
                 " it would count as an order that sold nothing. Report it as a changed API."
             )
+        counts.append(len(baskets))
         tickets.extend(baskets)
         order_ids.extend([order["id"]] * len(baskets))
         fetched_at.extend([order["_fetched_at"]] * len(baskets))
@@ -125,7 +130,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
             orders,
             context,
             buyer_hash=[hashed(context.salt, "client", o.get("client_id")) for o in orders],
-            baskets_count=[len(listed(o["baskets"]) or ()) for o in orders],
+            baskets_count=counts,
         ),
         _table(
             TICKETS,
@@ -350,15 +355,21 @@ def _table(
     **derived: list[Any],
 ) -> pa.Table:
     ids = [row.get("id") for row in rows]
+    are_records = bool(rows) and isinstance(rows[0], Record)
     columns: dict[str, pa.Array] = {}
     for column in table.columns:
         values = derived.get(column.name)
         if values is None:
-            values = [row.get(column.name) for row in rows]
+            values = (
+                list(map(attrgetter(column.name), rows))
+                if are_records
+                else [row.get(column.name) for row in rows]
+            )
             _note_types(table, column, values, context)
         columns[column.name] = to_arrow(column, values, what, ids)
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
-    if table.field_columns and rows:
+    # Records have no other fields than those that are known.
+    if table.field_columns and rows and not are_records:
         for name, values in _unknown_fields(table, rows, context).items():
             arrow = arrow.append_column(name, pa.array(values, pa.string()))
     return arrow
