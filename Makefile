@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 PIN := --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make pins'
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
+.PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@$(BIN)/ruff check .

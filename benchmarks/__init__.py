@@ -1,0 +1,1 @@
+"""How fast the project is, beside other ways of doing the same: `python -m benchmarks`."""

@@ -1,26 +1,31 @@
-"""How long the marts take: `python benchmarks/marts.py --orders 1000000 [--home DIR]`.
+"""The marts: building and testing them, against SQL by hand, and the queries of a dashboard.
 
-Fills an embedded ClickHouse, builds everything, changes a day's worth, builds again, and sends the
-queries of a dashboard. Memory is that of the hungriest query.
+Memory is that of the hungriest query.
 """
 
-import argparse
-import sys
+import math
+import shutil
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import clickhouse_connect
-from dbt.cli.main import dbtRunner
+from clickhouse_connect.driver.client import Client
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.fill_raw import change, fill
 from pipelines.load import make_tables
-from pipelines.marts import dbt_environment
-from pipelines.settings import DBT_PROJECT, environment, read_settings
+from pipelines.marts import build_marts
 from pipelines.warehouse import Warehouse, open_warehouse
 
+from .cost import Cost, measured
+from .fill_raw import change, fill
+from .home import settings_of
+from .marts_by_hand import build_by_hand, same_totals
+from .process import in_own_process
+from .report import Growth, Measurement, Ratio, Results, exponent
+
+ORDERS = (100_000, 1_000_000, 10_000_000)
+ASKED = 20
 LAST_30_DAYS = "sales_date >= today() - 30"
 
 QUERIES = {
@@ -40,15 +45,17 @@ QUERIES = {
     "freshness": "SELECT * FROM v_qtickets_freshness",
 }
 
+STEPS = ("first build, dbt parses", "full", "after a day's changes", "by hand")
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=100_000)
-    parser.add_argument("--home", type=Path, default=Path("benchmark_home"))
-    arguments = parser.parse_args()
-    settings = read_settings(qtickets_home=arguments.home.absolute(), clickhouse_host=None)
+
+def build(folder: str, orders: int, repeat: int) -> Cost:
+    """Fills, builds, changes, builds, asks; the cost of each step is in `counts`, in millionths."""
+    home = Path(folder) / "home-marts"
+    shutil.rmtree(home, ignore_errors=True)
+    settings = settings_of(home)
+    steps: dict[str, Cost] = {}
     with open_warehouse(settings) as warehouse:
-        warehouse.prepare(settings.mode)
+        warehouse.make_databases()
         make_tables(settings, warehouse)
         loader = clickhouse_connect.get_client(
             host=warehouse.host,
@@ -57,44 +64,80 @@ def main() -> None:
             password=warehouse.loader.password,
             send_receive_timeout=1800,
         )
-        with environment(dbt_environment(settings, warehouse)):
-            fill(loader, warehouse.raw_db, arguments.orders)
-            _build(warehouse, "first build, dbt parses")
-            _build(warehouse, "full")
-            change(loader, warehouse.raw_db, arguments.orders)
-            _build(warehouse, "after a day's changes")
-        _ask(warehouse)
+        fill(loader, warehouse.raw_db, orders)
+        for name in STEPS:
+            if name == "after a day's changes":
+                change(loader, warehouse.raw_db, orders)
+            for _ in range(1 if name == STEPS[0] else repeat):
+                with measured(warehouse) as cost:
+                    if name == "by hand":
+                        build_by_hand(warehouse)
+                    else:
+                        build_marts(settings, warehouse)
+                cost.peak_bytes = _peak_memory(warehouse, cost.seconds)
+                if name not in steps or cost.seconds < steps[name].seconds:
+                    steps[name] = cost
+        same_totals(warehouse)
+        with warehouse.connect(warehouse.transformer) as client:
+            asked = {name: _percentile_95(client, warehouse, sql) for name, sql in QUERIES.items()}
+    shutil.rmtree(home, ignore_errors=True)
+    figures = {
+        f"{name}|{figure}": round(value * 1e6)
+        for name, cost in steps.items()
+        for figure, value in asdict(cost).items()
+        if figure != "counts"
+    }
+    return Cost(counts=figures | {f"ask|{name}": round(ms * 1e6) for name, ms in asked.items()})
 
 
-def _build(warehouse: Warehouse, name: str) -> None:
-    started = time.time()
-    folder = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    result = dbtRunner().invoke(["--quiet", "--no-version-check", "build", *folder])
-    seconds = time.time() - started
-    peak = _peak_memory(warehouse, started)
-    print(f"{name}: {seconds:.1f} s, {peak:.2f} GB, {'green' if result.success else 'FAILED'}")
-    nodes: Any = result.result or []
-    slowest = sorted(nodes, key=lambda r: -r.execution_time)[:8]
-    print("    " + ", ".join(f"{r.node.name} {r.execution_time:.1f}" for r in slowest))
+def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
+    results = Results()
+    full: dict[int, Cost] = {}
+    for orders in [round(size * scale) for size in ORDERS]:
+        told = in_own_process("marts", "build", folder=str(folder), orders=orders, repeat=repeat)
+        for name in STEPS:
+            figures = {
+                figure: told.counts[f"{name}|{figure}"] / 1e6
+                for figure in ("seconds", "cpu_seconds", "server_cpu_seconds", "peak_bytes")
+            }
+            cost = Cost(**{**figures, "peak_bytes": int(figures["peak_bytes"])})  # type: ignore[arg-type]
+            results.measurements.append(Measurement("marts", name, orders, cost))
+            say(f"marts: {name}, {orders:,} orders: {cost.seconds:.1f} s")
+            if name == "full":
+                full[orders] = cost
+            if name == "by hand":
+                ratio = full[orders].seconds / cost.seconds
+                what = f"full build over SQL by hand, {orders:,} orders"
+                results.ratios.append(Ratio("marts", what, ratio, ""))
+        for name in QUERIES:
+            seconds = told.counts[f"ask|{name}"] / 1e9
+            what = f"query, 95 % within: {name}"
+            results.measurements.append(Measurement("marts", what, orders, Cost(seconds=seconds)))
+    costs = [cost.server_cpu_seconds for cost in full.values()]
+    results.growths = [
+        Growth("marts", "ClickHouse's processor time", list(full), exponent(list(full), costs))
+    ]
+    return results
 
 
-def _peak_memory(warehouse: Warehouse, since: float) -> float:
+def _peak_memory(warehouse: Warehouse, seconds: float) -> int:
+    """Of the hungriest query of the last so many seconds."""
     with warehouse.connect(warehouse.transformer) as client:
-        time.sleep(8)  # the query log is written every 7.5 seconds
+        time.sleep(8)  # The query log is written every 7.5 seconds.
         peak = client.command(
-            f"SELECT max(memory_usage) FROM system.query_log WHERE event_time >= {int(since)}"
+            "SELECT max(memory_usage) FROM system.query_log"
+            f" WHERE event_time >= now() - {math.ceil(seconds) + 10}"
         )
-    return float(str(peak)) / 1e9
+    return int(str(peak))
 
 
-def _ask(warehouse: Warehouse) -> None:
-    with warehouse.connect(warehouse.transformer) as client:
-        for name, sql in QUERIES.items():
-            client.query(sql.replace(" FROM ", f" FROM {warehouse.marts_db}."))
-            started = time.time()
-            client.query(sql.replace(" FROM ", f" FROM {warehouse.marts_db}."))
-            print(f"    {name}: {1000 * (time.time() - started):.0f} ms")
-
-
-if __name__ == "__main__":
-    main()
+def _percentile_95(client: Client, warehouse: Warehouse, sql: str) -> float:
+    """Milliseconds within which 95 of 100 answers come."""
+    question = sql.replace(" FROM ", f" FROM {warehouse.marts_db}.")
+    client.query(question)
+    taken = []
+    for _ in range(ASKED):
+        started = time.monotonic()
+        client.query(question)
+        taken.append(1000 * (time.monotonic() - started))
+    return sorted(taken)[math.ceil(0.95 * ASKED) - 1]

@@ -1,0 +1,98 @@
+"""A loop as people write it: `requests`, rows as lists, `clickhouse-connect`.
+
+It loads the same columns of the same orders, in inserts of `ORDERS_AT_ONCE`; it checks nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+
+from pipelines.load import make_tables
+from pipelines.warehouse import open_warehouse
+from qtickets_source.tables import ORDERS, TICKETS, Kind, RawTable
+
+from ..cost import Cost, measured
+from ..file_adapter import URL, FileAdapter
+from ..home import settings_of
+from ..order_file import OrderFile
+from ..raw_tables import rows_in
+
+ORDERS_AT_ONCE = 2000
+
+Row = dict[str, Any]
+
+
+def load(file: OrderFile, orders: int, home: Path) -> Cost:
+    settings = settings_of(home)
+    with open_warehouse(settings) as warehouse:
+        warehouse.make_databases()
+        make_tables(settings, warehouse)
+        with measured(warehouse) as cost, warehouse.connect(warehouse.loader) as client:
+            tables = {ORDERS: list[list[Any]](), TICKETS: list[list[Any]]()}
+
+            def insert() -> None:
+                for table, rows in tables.items():
+                    names = [column.name for column in table.columns]
+                    client.insert(table.name, rows, names, database=warehouse.raw_db)
+                    rows.clear()
+
+            for page in _pages(file, orders):
+                fetched_at = datetime.now(timezone.utc)
+                for order in page:
+                    tables[ORDERS].append(_row(ORDERS, _order(order, fetched_at)))
+                    for ticket in order["baskets"]:
+                        row = _ticket(ticket, order["id"], fetched_at)
+                        tables[TICKETS].append(_row(TICKETS, row))
+                if len(tables[ORDERS]) >= ORDERS_AT_ONCE:
+                    insert()
+            insert()
+        cost.rows = rows_in(warehouse)
+    return cost
+
+
+def _pages(file: OrderFile, orders: int) -> Iterator[list[Row]]:
+    page = 1
+    with requests.Session() as session:
+        session.mount("https://", FileAdapter(file, orders))
+        while rows := session.get(f"{URL}/orders", json={"page": page}).json()["data"]:
+            yield rows
+            page += 1
+
+
+def _order(order: Row, fetched_at: datetime) -> Row:
+    return order | {
+        "_fetched_at": fetched_at,
+        "buyer_hash": blake2b(str(order["client_id"]).encode(), digest_size=16).hexdigest(),
+        "baskets_count": len(order["baskets"]),
+    }
+
+
+def _ticket(ticket: Row, order_id: int, fetched_at: datetime) -> Row:
+    barcode = str(ticket["barcode"]).encode()
+    return ticket | {
+        "_fetched_at": fetched_at,
+        "order_id": order_id,
+        "barcode_hash": blake2b(barcode, digest_size=16).hexdigest(),
+    }
+
+
+def _row(table: RawTable, values: Row) -> list[Any]:
+    return [_value(column.kind, values.get(column.name)) for column in table.columns]
+
+
+def _value(kind: Kind, value: Any) -> Any:
+    if value is None or isinstance(value, datetime):
+        return value
+    if kind == "timestamp":
+        return datetime.fromisoformat(value)
+    if kind == "money":
+        return Decimal(str(value))
+    if kind == "json":
+        return orjson.dumps(value).decode()
+    return value

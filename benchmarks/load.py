@@ -1,0 +1,120 @@
+"""From fetched pages to raw tables: rows a second, and memory, beside other ways of doing it.
+
+The bytes of the pages are there already (`order_file`, `file_adapter`), so what is measured is all
+that happens to them: JSON, checks, hashes, columns, files, inserts. Contestants take turns.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from .cost import Cost
+from .order_file import order_file
+from .process import in_own_process
+from .report import Growth, Measurement, Ratio, Results, exponent
+
+ORDERS = 1_000_000
+SLOW_ORDERS = 50_000
+"""So many of them are enough to tell how slow a slow contestant is."""
+
+CONTESTANTS = {
+    "product": "this project",
+    "clickhouse_alone": "ClickHouse alone, from the file",
+    "by_hand": "requests and clickhouse-connect by hand",
+    "plain_dlt": "dlt, nested dicts, merge",
+}
+
+
+def contestant(name: str, folder: str, file_orders: int, orders: int) -> Cost:
+    """Runs one contestant in this process, on an empty ClickHouse."""
+    home = Path(folder) / f"home-{name}"
+    shutil.rmtree(home, ignore_errors=True)
+    file = order_file(Path(folder), file_orders)
+    cost: Cost = import_module(f"benchmarks.contestants.{name}").load(file, orders, home)
+    expected = orders + int(file.tickets_of(orders))
+    if cost.rows != expected:
+        raise RuntimeError(f"{name} loaded {cost.rows:,} rows of {expected:,}")
+    shutil.rmtree(home, ignore_errors=True)
+    return cost
+
+
+def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
+    """All contestants on a part, the fast ones on everything, the project at three sizes."""
+    largest = round(ORDERS * scale)
+    part = min(SLOW_ORDERS, largest)
+    order_file(folder, largest)
+    best: dict[tuple[str, int], Cost] = {}
+    plan = [(name, part) for name in CONTESTANTS] + [
+        (name, size)
+        for size in sorted({largest // 10, largest} - {part})
+        for name in ("product", "clickhouse_alone")
+    ]
+    for turn in range(repeat):
+        for name, orders in plan:
+            cost = in_own_process(
+                "load",
+                "contestant",
+                name=name,
+                folder=str(folder),
+                file_orders=largest,
+                orders=orders,
+            )
+            say(f"load {turn + 1}: {name}, {orders:,} orders: {cost.seconds:.1f} s")
+            best[name, orders] = _cheaper(best.get((name, orders)), cost)
+    results = Results(
+        [Measurement("load", CONTESTANTS[name], size, cost) for (name, size), cost in best.items()]
+    )
+    results.ratios = _ratios(best, part, largest)
+    sizes = sorted(size for name, size in best if name == "product")
+    if len(sizes) > 1:
+        costs = [best["product", size] for size in sizes]
+        for what, values in {
+            "seconds of a processor": [cost.all_cpu_seconds for cost in costs],
+            "seconds": [cost.seconds for cost in costs],
+            "peak memory": [float(cost.peak_bytes) for cost in costs],
+        }.items():
+            results.growths.append(Growth("load", what, sizes, exponent(sizes, values)))
+    return results
+
+
+def _cheaper(one: Cost | None, other: Cost) -> Cost:
+    """The best of both, each figure by itself: what disturbs only ever adds."""
+    if one is None:
+        return other
+    return replace(
+        one,
+        seconds=min(one.seconds, other.seconds),
+        cpu_seconds=min(one.cpu_seconds, other.cpu_seconds),
+        server_cpu_seconds=min(one.server_cpu_seconds, other.server_cpu_seconds),
+        peak_bytes=max(one.peak_bytes, other.peak_bytes),
+    )
+
+
+def _ratios(best: dict[tuple[str, int], Cost], part: int, largest: int) -> list[Ratio]:
+    ours, alone = best["product", largest], best["clickhouse_alone", largest]
+    here = best["product", part]
+    ratios = [
+        Ratio("load", "rows a second, in thousands", ours.rows / ours.seconds / 1000, "≥ 30"),
+        Ratio("load", "time, over ClickHouse alone", ours.seconds / alone.seconds, "≤ 3"),
+        Ratio(
+            "load",
+            "processor time, over ClickHouse alone",
+            ours.all_cpu_seconds / alone.all_cpu_seconds,
+            "",
+        ),
+        Ratio("load", "peak memory, MB", ours.peak_bytes / 1e6, "≤ 600"),
+    ]
+    for name, target in (("plain_dlt", "≥ 4"), ("by_hand", "≥ 1")):
+        other = best[name, part]
+        ratios += [
+            Ratio("load", f"times as fast as {name}", other.seconds / here.seconds, target),
+            Ratio(
+                "load",
+                f"times less processor time than {name}",
+                other.all_cpu_seconds / here.all_cpu_seconds,
+                "",
+            ),
+        ]
+    return ratios

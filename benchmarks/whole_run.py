@@ -1,0 +1,103 @@
+"""The command as a scheduler starts it: with nothing new, and with a busy half-hour's news."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from pipelines.settings import PROJECT
+from sandbox import Server, World, serve
+
+from .cost import Cost
+from .order_file import SEED
+from .report import Growth, Measurement, Ratio, Results, exponent
+from .sandbox_process import NOW, TOKEN, YEAR
+
+ORDERS = 100_000
+NEW_ORDERS, LATE_CHANGES = 800, 50
+
+
+def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
+    """Three sizes of history; each read once, then run on with nothing new, then with news."""
+    results = Results()
+    quiet: dict[int, Cost] = {}
+    for share in (0.01, 0.1, 1.0):
+        # A year of sales so far, and a year to come that is not sold yet.
+        world = World(
+            orders=round(2 * ORDERS * scale * share),
+            seed=SEED,
+            start=NOW - YEAR,
+            end=NOW + YEAR,
+            now=NOW,
+        )
+        size = world.count()
+        home = folder / "home-run"
+        shutil.rmtree(home, ignore_errors=True)
+        with serve(world, token=TOKEN) as server:
+            steps = {"first run": [_command(home, server)]}
+            steps["nothing new, the first time"] = [_command(home, server)]
+            steps["nothing new"] = [_command(home, server) for _ in range(max(2, repeat))]
+            _news(world)
+            steps["800 new orders, 50 late refunds"] = [_command(home, server)]
+        shutil.rmtree(home, ignore_errors=True)
+        for what, costs in steps.items():
+            cost = min(costs, key=lambda cost: cost.seconds)
+            cost.cpu_seconds = min(cost.cpu_seconds for cost in costs)
+            results.measurements.append(Measurement("run", what, size, cost))
+            say(f"run: {what}, {size:,} orders: {cost.seconds:.1f} s, CPU {cost.cpu_seconds:.1f}")
+            if what == "nothing new":
+                quiet[size] = cost
+    largest = quiet[max(quiet)]
+    results.ratios = [
+        Ratio("run", "nothing new: seconds", largest.seconds, "≤ 6"),
+        Ratio("run", "nothing new: seconds of a processor", largest.cpu_seconds, "≤ 5"),
+    ]
+    seconds = [cost.cpu_seconds for cost in quiet.values()]
+    results.growths = [
+        Growth("run", "nothing new, processor", list(quiet), exponent(list(quiet), seconds))
+    ]
+    return results
+
+
+def _news(world: World) -> None:
+    paid = [
+        order["id"]
+        for order in world.orders(0, 20 * LATE_CHANGES)
+        if order["payed"]
+        and not any(ticket["deleted_at"] or ticket["refunded_at"] for ticket in order["baskets"])
+    ]
+    for order_id in paid[:LATE_CHANGES]:
+        world.refund(order_id)
+    for number in range(NEW_ORDERS):
+        world.sell(tickets=2, at=NOW - timedelta(seconds=NEW_ORDERS - number))
+
+
+def _command(home: Path, server: Server) -> Cost:
+    """One run. The processor time is the command's; the embedded ClickHouse lives by itself."""
+    given = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QTICKETS_")},
+        "QTICKETS_HOME": str(home.absolute()),
+        "QTICKETS_TOKEN": TOKEN,
+        "QTICKETS_BASE_URL": server.url,
+        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
+    }
+    given.pop("CLICKHOUSE_HOST", None)
+    before, started = sum(server.counters.values()), time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "pipelines/qtickets.py", "--quiet"], cwd=PROJECT, env=given
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the run ended with exit code {process.returncode}")
+    return Cost(
+        seconds=seconds,
+        cpu_seconds=used.ru_utime + used.ru_stime,
+        peak_bytes=used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        counts={"requests": sum(server.counters.values()) - before},
+    )
