@@ -11,6 +11,15 @@ from pathlib import Path
 
 from pipelines.warehouse import Warehouse
 
+PROCESSOR = "OSCPUVirtualTimeMicroseconds"
+COUNTED = {
+    "Query": "statements",
+    "InsertQuery": "inserts",
+    "InsertedRows": "rows written",
+    "InsertedBytes": "bytes written",
+}
+"""Events that ClickHouse counts, and what they are called here."""
+
 
 @dataclass
 class Cost:
@@ -41,13 +50,17 @@ class Cost:
 def measured(warehouse: Warehouse | None = None) -> Iterator[Cost]:
     """Measures a block."""
     cost = Cost()
-    server = _server_cpu(warehouse)
+    before = _server_events(warehouse)
     processor, started = _own_cpu(), time.monotonic()
     yield cost
     cost.seconds = time.monotonic() - started
     cost.cpu_seconds = _own_cpu() - processor
-    cost.server_cpu_seconds = _server_cpu(warehouse) - server
     cost.peak_bytes = peak_memory()
+    spent = {
+        event: count - before.get(event, 0) for event, count in _server_events(warehouse).items()
+    }
+    cost.server_cpu_seconds = spent.pop(PROCESSOR, 0) / 1e6
+    cost.counts |= {COUNTED[event]: count for event, count in spent.items()}
 
 
 def _own_cpu() -> float:
@@ -55,14 +68,16 @@ def _own_cpu() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _server_cpu(warehouse: Warehouse | None) -> float:
+def _server_events(warehouse: Warehouse | None) -> dict[str, int]:
+    """What ClickHouse has done since it started."""
     if warehouse is None:
-        return 0.0
+        return {}
     with warehouse.connect(warehouse.transformer) as client:
         rows = client.query(
-            "SELECT value FROM system.events WHERE event = 'OSCPUVirtualTimeMicroseconds'"
+            "SELECT event, value FROM system.events WHERE event IN {names:Array(String)}",
+            parameters={"names": [PROCESSOR, *COUNTED]},
         ).result_rows
-    return float(rows[0][0]) / 1e6 if rows else 0.0
+    return {str(event): int(value) for event, value in rows}
 
 
 def peak_memory() -> int:
