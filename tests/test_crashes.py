@@ -21,15 +21,12 @@ from local_clickhouse import LocalServer, running_server
 from local_clickhouse.server import wait_for_end
 from sandbox import Fault, World, serve
 
-from .conftest import DATABASE, Marts, quiet_ports
+from .conftest import DATABASE, MODELS_ONLY, Marts, quiet_ports
+from .forge import Forge, Run, forge_at
 from .test_killed import (
-    MODELS_ONLY,
-    Forge,
-    Run,
     check_marts,
     check_raw,
     check_recorded,
-    forge_at,
     happen,
     live_environment,
     raw_rows,
