@@ -13,9 +13,10 @@
     toDate(toTimeZone({{ timestamp }}, '{{ qtickets.report_tz() }}'))
 {%- endmacro %}
 
-{#- The present moment; `report_now` moves it, to see the marts as of another day. -#}
+{#- The present moment; `report_now` moves it, to see the marts as of another day. Read when a model
+    runs, not when it is parsed: another moment would have every model parsed again. -#}
 {% macro report_now() -%}
-    {%- set moved_to = var('report_now', env_var('REPORT_NOW', '')) -%}
+    {%- set moved_to = var('report_now', env_var('REPORT_NOW', '')) if execute else '' -%}
     {%- if moved_to -%} toDateTime('{{ moved_to }}', 'UTC')
     {%- else -%} now('UTC') {%- endif -%}
 {%- endmacro %}
