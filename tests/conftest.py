@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+import pipelines.run
 from local_clickhouse import LocalServer, running_server
 from pipelines.qtickets import app
 from pipelines.run import RunReport, run
@@ -55,9 +57,13 @@ def server(home: Path) -> Iterator[LocalServer]:
 @pytest.fixture
 def empty_server(server: LocalServer) -> LocalServer:
     """The server without any database of the project."""
+    drop_databases(server)
+    return server
+
+
+def drop_databases(server: LocalServer) -> None:
     for login, database in (("loader", f"{DATABASE}_raw"), ("transformer", DATABASE)):
         query(server, login, f"DROP DATABASE IF EXISTS {database} SYNC")
-    return server
 
 
 def query(server: LocalServer, login: str, sql: str) -> list[dict[str, Any]]:
@@ -147,6 +153,15 @@ def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Setting
         return Settings(**given)
 
     return make
+
+
+@contextmanager
+def models_only() -> Iterator[None]:
+    """Runs of this process build the marts without their tests."""
+    build = pipelines.run.build_marts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipelines.run, "build_marts", lambda *given: build(*given, *MODELS_ONLY))
+        yield
 
 
 @pytest.fixture

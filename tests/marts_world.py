@@ -19,6 +19,8 @@ from pipelines.marts import Extent, dbt_environment, extent_variables
 from pipelines.settings import DBT_PROJECT, Settings, environment, read_settings
 from pipelines.warehouse import Warehouse, open_warehouse
 
+from .conftest import MODELS_ONLY
+
 Row = dict[str, Any]
 
 # What is different after every run by its nature: how fresh the data is.
@@ -115,7 +117,8 @@ class MartsWorld:
         with environment(variables):
             result = dbtRunner().invoke(
                 [
-                    *("--quiet", "--no-version-check", "--no-write-json", *arguments),
+                    *("--quiet", "--no-version-check", "--no-write-json"),
+                    *("--log-level-file", "info", *arguments),
                     *("--project-dir", str(project), "--profiles-dir", str(project)),
                 ]
             )
@@ -131,6 +134,10 @@ class MartsWorld:
         """`dbt build`, which has to be green."""
         run = self.dbt("build", *arguments, **as_of)
         assert run.success, run
+
+    def build_models(self, *arguments: str, **as_of: Any) -> None:
+        """The same without the tests, for tests of what is in the models."""
+        self.build(*MODELS_ONLY, *arguments, **as_of)
 
     def rows(self, sql: str) -> list[Row]:
         """Rows of a query on the marts, as the BI user."""

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from pipelines.backup import app
 
-from .conftest import Account
+from .conftest import Account, models_only
 
 
 def backup(account: Account, *arguments: str, **variables: str) -> Result:
@@ -28,11 +28,13 @@ def tables(account: Account) -> list[dict[str, object]]:
 def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
     account: Account,
 ) -> None:
-    assert account.command().exit_code == 0
+    with models_only():
+        assert account.command().exit_code == 0
     marts, runs, there = account.snapshot(), job_runs(account), tables(account)
     made = backup(account, "create", "before-the-sale")
     account.world.sell(tickets=3, price=4321)
-    assert account.command().exit_code == 0
+    with models_only():
+        assert account.command().exit_code == 0
     later = account.snapshot()
 
     refused = backup(account, "restore", "before-the-sale")
@@ -41,7 +43,8 @@ def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
     restored = account.snapshot()
     restored_runs = job_runs(account)
     restored_there = tables(account)
-    assert account.command().exit_code == 0
+    with models_only():
+        assert account.command().exit_code == 0
 
     assert made.exit_code == 0, made.output
     assert refused.exit_code == 2

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from dashboard.data import as_json, read_account
 from dashboard.page import render
+from local_clickhouse import LocalServer
 from pipelines.errors import ConfigurationError, ServiceError
 from pipelines.run import dashboard, run
 from pipelines.settings import Settings
@@ -25,6 +26,7 @@ from pipelines.warehouse import Warehouse, open_warehouse
 from sandbox import World, serve
 
 from .browser import chromium
+from .conftest import drop_databases
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 TODAY = "toDate('2026-06-15')"
@@ -57,7 +59,7 @@ class Marts:
 
 
 @pytest.fixture(scope="module")
-def marts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marts]:
+def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
     world = World(
         orders=900,
         seed=7,
@@ -66,11 +68,11 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marts]:
         now=NOW,
         tenge_event=True,
     )
-    home = tmp_path_factory.mktemp("dashboard")
-    with serve(world) as server:
+    drop_databases(server)
+    with serve(world) as service:
         settings = Settings(
             qtickets_token="sandbox-token",
-            qtickets_base_url=server.url,
+            qtickets_base_url=service.url,
             qtickets_home=home,
             qtickets_initial_backfill_hours="all",
             report_now=f"{NOW.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}",

@@ -134,7 +134,7 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
         # The order lost its second ticket: the service no longer sends it.
         world.order(1, yesterday, ticket("500"))
         make_job_tables(world.warehouse)
-        world.build(now=f"{now:%Y-%m-%d %H:%M:%S}")
+        world.build_models(now=f"{now:%Y-%m-%d %H:%M:%S}")
         yield world
 
 

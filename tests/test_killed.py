@@ -18,7 +18,7 @@ import pytest
 from local_clickhouse import LocalServer
 from sandbox import World, serve
 
-from .conftest import DATABASE, MODELS_ONLY, Marts, query
+from .conftest import DATABASE, MODELS_ONLY, Marts, drop_databases
 from .expected import actual_daily, actual_dashboard, dashboard, sales_daily
 from .forge import SEED, Forge, Point, Run, Seen, forge_at
 
@@ -48,7 +48,7 @@ def live_environment(server: LocalServer, base_url: str, home: Path) -> dict[str
         "CLICKHOUSE_TRANSFORM_USER": transformer.user,
         "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
         "CLICKHOUSE_DB": DATABASE,
-        # The worlds' clocks move by minutes; another moment would make dbt parse its models again.
+        # One for all runs: the worlds' clocks move towards it by minutes.
         "REPORT_NOW": f"{EVENING.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}",
     }
 
@@ -62,11 +62,6 @@ def small_world(seed: int = 11) -> World:
         now=NOW,
         events=6,
     )
-
-
-def drop_databases(server: LocalServer) -> None:
-    for login, database in (("loader", RAW), ("transformer", DATABASE)):
-        query(server, login, f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
 def raw_rows(server: LocalServer) -> dict[str, list[tuple[Any, ...]]]:

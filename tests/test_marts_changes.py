@@ -51,14 +51,14 @@ class Story:
 def story(own_server: MartsWorld) -> Story:
     world = own_server
     _fill(world)
-    world.build()
+    world.build_models()
     first_build = world.everything()
 
     world.fetched_at = "2026-03-31 09:30:00"
     world.order(1, "2025-12-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
     world.order(3, "2026-03-30 10:00:00", ticket("800"), buyer_hash="a")
     world.insert("shows", show(11), show(21, 2))
-    world.build()
+    world.build_models()
     same_rows_read_again = world.everything()
 
     world.fetched_at = "2026-03-31 10:00:00"
@@ -71,10 +71,10 @@ def story(own_server: MartsWorld) -> Story:
         buyer_hash="a",
         updated_at="2026-03-30 12:00:00",
     )
-    world.build()
+    world.build_models()
     refund_of_a_december_sale = world.everything()
 
-    world.build("--full-refresh")
+    world.build_models("--full-refresh")
     return Story(first_build, same_rows_read_again, refund_of_a_december_sale, world.everything())
 
 
@@ -122,7 +122,7 @@ def test_a_full_refresh_gives_the_same_tables_as_a_normal_build(story: Story) ->
 def test_a_load_cut_between_orders_and_tickets_leaves_yesterdays_sales_in_place(
     world: MartsWorld,
 ) -> None:
-    world.build()
+    world.build_models()
     before = world.everything()
     world.order(4, "2026-03-31 08:00:00", ticket("900"), baskets_count=2)
 
@@ -169,7 +169,7 @@ def test_dates_and_today_follow_the_reporting_time_zone(
     world.order(1, "2026-03-31 12:00:00", ticket("100"))
     world.order(2, "2026-03-31 23:30:00", ticket("100"))
 
-    world.build("--select", "+v_qtickets_sales_dashboard", now=now, zone=zone)
+    world.build_models("--select", "+v_qtickets_sales_dashboard", now=now, zone=zone)
 
     days = world.rows(
         "SELECT sales_date, tickets_sold FROM zakaz.fact_qtickets_sales_daily ORDER BY sales_date"
@@ -194,7 +194,8 @@ def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
     world: MartsWorld, tmp_path: Path
 ) -> None:
     plan = "2026-03-30,1,Москва,2,1000\n2026-03-30,2,,5,2500.50\n2026-03-29,1,москва,0,0\n"
-    world.build(project=_project_with_plan(tmp_path / "good", plan))
+    plan_and_fact = ("--select", "+v_plan_vs_fact")
+    world.build(*plan_and_fact, project=_project_with_plan(tmp_path / "good", plan))
 
     rows = world.rows(
         "SELECT toString(sales_date) AS d, event_id, city, plan_tickets, fact_tickets,"
@@ -208,7 +209,8 @@ def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
     ]
 
     bad_plan = "2026-02-30,1,,2,1000\n2026-03-30,1,,-2,10\n2026-03-30,1, ,2,1e3\n"
-    run = world.dbt("build", project=_project_with_plan(tmp_path / "bad", bad_plan))
+    bad_project = _project_with_plan(tmp_path / "bad", bad_plan)
+    run = world.dbt("build", *plan_and_fact, project=bad_project)
 
     assert run.statuses["plan_sales"] == "error"
     assert run.statuses["v_plan_vs_fact"] == "skipped"

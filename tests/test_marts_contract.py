@@ -70,7 +70,7 @@ def test_freshness_is_judged_by_the_newest_load(world: MartsWorld) -> None:
     world.order(1, "2026-03-31 08:00:00", ticket())
     ages = {}
     for now in ("2026-03-31 10:00:00", "2026-03-31 10:30:00", "2026-03-31 15:30:00"):
-        world.build("--select", "+v_qtickets_freshness", now=now)
+        world.build_models("--select", "+v_qtickets_freshness", now=now)
         row = world.row("SELECT * FROM zakaz.v_qtickets_freshness WHERE dataset = 'orders'")
         ages[row["age_hours"]] = row["status"]
 

@@ -325,7 +325,7 @@ def test_old_snapshots_are_thinned_to_one_a_day(world: MartsWorld) -> None:
             for minute in (10, 20, 30)
         ),
     )
-    world.build("--select", "+fact_qtickets_inventory_history")
+    world.build_models("--select", "+fact_qtickets_inventory_history")
 
     history = world.rows(
         "SELECT toString(snapshot_ts) AS ts, tickets_left"
@@ -357,7 +357,7 @@ def test_a_show_is_compared_with_at_least_three_past_shows_of_its_event(world: M
         world.order(id_ + 50, "2026-03-20 09:00:00", ticket("9", id_, quantity=late), event_id=50)
     for id_, event_id in ((504, 50), (511, 51)):
         world.order(id_, MARCH_30, ticket("9", id_, quantity=6), event_id=event_id)
-    world.build("--select", "+fact_qtickets_sales_pace")
+    world.build_models("--select", "+fact_qtickets_sales_pace")
 
     curve = {
         row["show_id"]: row

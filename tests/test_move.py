@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from local_clickhouse import LocalServer, running_server
 from pipelines.move import app
 
-from .conftest import DATABASE, Account, Marts, query
+from .conftest import DATABASE, Account, Marts, drop_databases, query
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 @pytest.fixture
 def address(account: Account, remote: LocalServer) -> dict[str, str]:
     """The variables of that server; its databases are emptied."""
-    for login, database in (("loader", "zakaz_raw"), ("transformer", "zakaz")):
-        query(remote, login, f"DROP DATABASE IF EXISTS {database} SYNC")
+    drop_databases(remote)
     loader, transformer = remote.logins["loader"], remote.logins["transformer"]
     return {
         "QTICKETS_PII_SALT_FILE": str(Path(account.environment["QTICKETS_HOME"], "pii_salt")),

@@ -1,14 +1,16 @@
 """Live answers of the service, served over HTTP, go the whole way; every number is compared."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
 import pytest
+from rich.console import Console
 
-from pipelines.run import RunReport
+from pipelines.run import RunReport, run
 from pipelines.settings import Settings
 from sandbox import RecordedWorld, serve
+from sandbox.http_server import Server
 
 from .conftest import REAL_PAGES, Marts
 from .expected import actual_daily, actual_dashboard, dashboard, sales_daily
@@ -18,21 +20,21 @@ NOW = datetime(2021, 6, 8, 9, 0, tzinfo=timezone.utc)
 
 
 @pytest.fixture
-def after_a_run(
-    settings_for: Callable[..., Settings], run_once: Callable[[Settings], RunReport], marts: Marts
-) -> tuple[Marts, RunReport, RecordedWorld]:
+def service() -> Iterator[Server]:
     world = RecordedWorld(REAL_PAGES, now="2026-01-01")
     world.now = NOW
     with serve(world) as server:
-        report = run_once(settings_for(server.url, report_now="2021-06-08 09:00:00"))
+        yield server
         assert server.writes_received == 0
-    return marts, report, world
 
 
 def test_every_number_of_the_live_pages_reaches_the_marts(
-    after_a_run: tuple[Marts, RunReport, RecordedWorld],
+    service: Server,
+    settings_for: Callable[..., Settings],
+    run_once: Callable[[Settings], RunReport],
+    marts: Marts,
 ) -> None:
-    marts, report, world = after_a_run
+    report = run_once(settings_for(service.url, report_now="2021-06-08 09:00:00"))
     orders = json.loads((REAL_PAGES / "orders_page.json").read_text())["data"]
     events = json.loads((REAL_PAGES / "events_page.json").read_text())["data"]
     shows = [show["id"] for event in events for show in event["shows"]]
@@ -42,7 +44,7 @@ def test_every_number_of_the_live_pages_reaches_the_marts(
 
     assert actual_daily(daily) == sales_daily(orders, events)
     assert actual_dashboard(board) == dashboard(
-        orders, events, NOW, {show: world.seats(show) for show in shows}
+        orders, events, NOW, {show: service.world.seats(show) for show in shows}
     )
     assert sum(row["revenue"] for row in daily) > 5000
     assert sum(row["tickets_sold_14d"] for row in board) > 50
@@ -52,9 +54,9 @@ def test_every_number_of_the_live_pages_reaches_the_marts(
 
 
 def test_nobody_in_the_live_pages_is_found_in_the_raw_tables(
-    after_a_run: tuple[Marts, RunReport, RecordedWorld],
+    service: Server, settings_for: Callable[..., Settings], marts: Marts
 ) -> None:
-    marts, _, _ = after_a_run
+    run(settings_for(service.url), Console(quiet=True), skip_marts=True)
     orders = json.loads((REAL_PAGES / "orders_page.json").read_text())["data"]
     secrets = {
         str(order[key]) for order in orders for key in ("uniqid", "payment_url", "client_id")

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from rich.console import Console
 
-from pipelines.run import RunReport
+from pipelines.run import RunReport, run
 from pipelines.settings import Settings
 from sandbox import World, serve
 
-from .conftest import Marts
+from .conftest import Marts, models_only
 from .expected import Row, actual_daily, actual_dashboard, dashboard, sales_daily
 
 Runner = Callable[[Settings], RunReport]
@@ -57,7 +58,8 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
 ) -> None:
     world = world_until(now, tenge_event=True)
     with serve(world) as server:
-        run_once(settings_for(server.url, report_now=report_now(world)))
+        with models_only():
+            run_once(settings_for(server.url, report_now=report_now(world)))
         check_against(world, marts)
         first = marts.snapshot()
         assert {
@@ -85,7 +87,8 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
         assert report.load.rows["orders"] < world.count() / 2, "history was read again"
 
         world.restore(cancelled["id"])
-        run_once(settings_for(server.url, report_now=report_now(world)))
+        with models_only():
+            run_once(settings_for(server.url, report_now=report_now(world)))
         check_against(world, marts)
         assert server.writes_received == 0
 
@@ -105,11 +108,12 @@ def test_an_account_without_any_sales_has_empty_marts_and_a_green_run(
 
 
 def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_history(
-    now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
+    now: datetime, settings_for: Callable[..., Settings], marts: Marts
 ) -> None:
     world = world_until(now)
     with serve(world) as server:
-        run_once(settings_for(server.url, report_now=report_now(world)))
+        settings = settings_for(server.url)
+        run(settings, Console(quiet=True), skip_marts=True)
         # The next day people come to the shows; many bought their tickets weeks ago.
         world.advance(25)
         held = [
@@ -124,7 +128,7 @@ def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_histo
             if ticket["show_id"] in {show["id"] for show in held} and not ticket["deleted_at"]
         )
         world.scan(ticket["id"])
-        report = run_once(settings_for(server.url, report_now=report_now(world)))
+        report = run(settings, Console(quiet=True), skip_marts=True)
 
     scanned = marts.raw("SELECT id FROM zakaz_raw.tickets FINAL WHERE checked_at IS NOT NULL")
     expected = {
