@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from local_clickhouse import LocalServer
+from pipelines.qtickets import app
 from sandbox import World, serve
 
 from .conftest import DATABASE, Marts, query
@@ -60,14 +62,21 @@ def service(world: World) -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("command") / "home"
+
+
 @pytest.fixture
-def on_a_server(service: Any, empty_server: LocalServer, tmp_path: Path) -> dict[str, str]:
+def on_a_server(
+    service: Any, empty_server: LocalServer, own_home: Path, tmp_path: Path
+) -> dict[str, str]:
     """A live run on a "remote" ClickHouse: the embedded one, given by address and logins."""
     loader, transformer = empty_server.logins["loader"], empty_server.logins["transformer"]
     return {
         "QTICKETS_TOKEN": TOKEN,
         "QTICKETS_BASE_URL": service.url,
-        "QTICKETS_HOME": str(tmp_path / "home"),
+        "QTICKETS_HOME": str(own_home),
         "QTICKETS_PII_SALT": "a salt for tests",
         "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
         "HOME": str(tmp_path / "user"),
@@ -127,8 +136,9 @@ def test_a_dry_run_counts_and_writes_nothing(
     on_a_server: dict[str, str], empty_server: LocalServer, world: World, tmp_path: Path
 ) -> None:
     before = tables(empty_server)
+    new_home = {"QTICKETS_HOME": str(tmp_path / "home")}
 
-    result = call(on_a_server | {"DRY_RUN": "true"}, cwd=tmp_path)
+    result = call(on_a_server | new_home | {"DRY_RUN": "true"}, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
     assert "no ClickHouse writes" in result.stdout
@@ -159,13 +169,14 @@ def test_bootstrap_makes_every_table_and_view_empty_and_lists_them(
 
 
 def test_a_lost_token_does_not_fill_live_marts_with_demo_sales(
-    on_a_server: dict[str, str], marts: Marts, tmp_path: Path
+    on_a_server: dict[str, str], marts: Marts
 ) -> None:
-    assert call(on_a_server, "--skip-marts", cwd=tmp_path).returncode == 0
+    runner = CliRunner(env=on_a_server)
+    assert runner.invoke(app, ["--skip-marts"]).exit_code == 0
 
-    result = call(on_a_server | {"QTICKETS_TOKEN": "replace-me"}, cwd=tmp_path)
+    result = runner.invoke(app, env={"QTICKETS_TOKEN": "replace-me"})
 
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert "hold live data" in result.stderr
     assert "DEMO" in result.stdout.splitlines()[0]
 
