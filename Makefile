@@ -18,7 +18,7 @@ verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a
 	@$(BIN)/python -m pipelines.verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
 	@$(BIN)/python -m benchmarks $(ARGS)
