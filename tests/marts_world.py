@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from pipelines.load import make_tables
@@ -19,7 +18,7 @@ from pipelines.marts import Extent, dbt_environment, extent_variables
 from pipelines.settings import DBT_PROJECT, Settings, environment, read_settings
 from pipelines.warehouse import Warehouse, open_warehouse
 
-from .conftest import MODELS_ONLY
+from .conftest import MODELS_ONLY, client_of
 
 Row = dict[str, Any]
 
@@ -61,8 +60,7 @@ class MartsWorld:
 
     def start_over(self) -> None:
         """Drops everything and makes the raw tables anew, empty."""
-        with self._client("transformer") as client:
-            client.command("DROP DATABASE IF EXISTS zakaz_dbt_test__audit SYNC")
+        self._client("transformer").command("DROP DATABASE IF EXISTS zakaz_dbt_test__audit SYNC")
         self.warehouse.drop()
         self.warehouse.prepare("demo")
         make_tables(self.settings, self.warehouse)
@@ -76,8 +74,12 @@ class MartsWorld:
         """Adds versions of rows to a raw table, fetched at `fetched_at`."""
         stamped = [{"_fetched_at": self.fetched_at, **row} for row in rows]
         block = "\n".join(json.dumps(row) for row in stamped).encode()
-        with self._client("loader") as client:
-            client.raw_insert(f"zakaz_raw.{table}", insert_block=block, fmt="JSONEachRow")
+        self._client("loader").raw_insert(
+            f"zakaz_raw.{table}",
+            insert_block=block,
+            fmt="JSONEachRow",
+            settings={"date_time_input_format": "best_effort"},
+        )
 
     def order(self, order_id: int, payed_at: str | None, *tickets: Row, **fields: Any) -> None:
         """Adds an order of event 1 with tickets, all of the same `_fetched_at`."""
@@ -141,8 +143,7 @@ class MartsWorld:
 
     def rows(self, sql: str) -> list[Row]:
         """Rows of a query on the marts, as the BI user."""
-        with self._client("transformer") as client:
-            result = client.query(sql)
+        result = self._client("transformer").query(sql)
         return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
     def row(self, sql: str) -> Row:
@@ -153,8 +154,7 @@ class MartsWorld:
 
     def raw(self, statement: str) -> None:
         """A statement on the raw tables."""
-        with self._client("loader") as client:
-            client.command(statement)
+        self._client("loader").command(statement)
 
     def columns(self, table: str) -> list[str]:
         """The columns of a table or view, in its order."""
@@ -181,26 +181,15 @@ class MartsWorld:
 
     def _tables(self, database: str, names: str) -> list[str]:
         login = "loader" if database.endswith("_raw") else "transformer"
-        with self._client(login) as client:
-            result = client.query(
-                f"SELECT name FROM system.tables WHERE database = '{database}' AND name {names}"
-            )
+        result = self._client(login).query(
+            f"SELECT name FROM system.tables WHERE database = '{database}' AND name {names}"
+        )
         return [str(row[0]) for row in result.result_rows]
 
-    @contextmanager
-    def _client(self, login: str) -> Iterator[Client]:
-        who = self.warehouse.loader if login == "loader" else self.warehouse.transformer
-        client = clickhouse_connect.get_client(
-            host=self.warehouse.host,
-            port=self.warehouse.port,
-            username=who.user,
-            password=who.password,
-            settings={"date_time_input_format": "best_effort"},
-        )
-        try:
-            yield client
-        finally:
-            client.close()
+    def _client(self, login: str) -> Client:
+        warehouse = self.warehouse
+        who = warehouse.loader if login == "loader" else warehouse.transformer
+        return client_of(warehouse.host, warehouse.port, who.user, who.password)
 
 
 @contextmanager
