@@ -178,7 +178,11 @@ def models_only() -> Iterator[None]:
     """Runs of this process build the marts without their tests."""
     build = pipelines.run.build_marts
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipelines.run, "build_marts", lambda *given: build(*given, *MODELS_ONLY))
+        patch.setattr(
+            pipelines.run,
+            "build_marts",
+            lambda *given, **named: build(*given, *MODELS_ONLY, **named),
+        )
         yield
 
 

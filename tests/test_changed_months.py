@@ -17,14 +17,13 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from sandbox import Fault, serve
 
-from .conftest import Marts
+from .conftest import MODELS_ONLY, Marts
 from .marts_world import MartsWorld, event, marts_world, seats, show, ticket
 from .test_runs import Runner, report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 VK = '{"utm_source":"vk"}'
 WHOLE = Extent(is_large=True)
-MODELS_ONLY = ("--exclude-resource-type", "test")
 
 
 @pytest.fixture(scope="module")
