@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import format_datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
@@ -71,11 +70,12 @@ class FileAdapter(BaseAdapter):
     def close(self) -> None:
         os.close(self._file)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.close()
+def pages_by_hand(file: OrderFile, orders: int) -> Iterator[list[dict[str, Any]]]:
+    """Pages one after the other up to an empty one, as a loop over `requests` reads them."""
+    page = 1
+    with requests.Session() as session:
+        session.mount("https://", FileAdapter(file, orders))
+        while rows := session.get(f"{URL}/orders", json={"page": page}).json()["data"]:
+            yield rows
+            page += 1

@@ -31,7 +31,7 @@ from qtickets_source.windows import Window, months
 
 from .errors import ClickHouseError, ConfigurationError, RunError, ServiceError
 from .progress import TerminalProgress
-from .raw_destination import raw_destination
+from .raw_destination import credentials_of, raw_destination
 from .service import Service
 from .settings import Settings, environment
 from .warehouse import Warehouse
@@ -288,15 +288,7 @@ def _pipeline(
     credentials: dict[str, Any] = {}
     options: dict[str, Any] = {}
     if warehouse:
-        credentials = {
-            "host": warehouse.host,
-            "port": warehouse.native_port,
-            "http_port": warehouse.port,
-            "username": warehouse.loader.user,
-            "password": warehouse.loader.password,
-            "database": warehouse.raw_db,
-            "secure": int(warehouse.secure),
-        }
+        credentials = credentials_of(warehouse)
         options = {
             "verify": warehouse.verify,
             "ca_cert": str(warehouse.ca_cert) if warehouse.ca_cert else None,

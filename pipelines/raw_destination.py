@@ -8,6 +8,7 @@ know. Rows, state and loads are dlt's own, as on any server.
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from clickhouse_connect.driver import create_client
 from clickhouse_connect.driver.summary import QuerySummary
@@ -20,6 +21,8 @@ from dlt.destinations import clickhouse
 from dlt.destinations.impl.clickhouse.clickhouse import ClickHouseClient
 from dlt.destinations.impl.clickhouse.configuration import ClickHouseClientConfiguration
 from dlt.destinations.impl.clickhouse.sql_client import ClickHouseSqlClient
+
+from .warehouse import Warehouse
 
 
 @configspec
@@ -147,3 +150,16 @@ class raw_destination(clickhouse):
     @property
     def client_class(self) -> type[RawClient]:
         return RawClient
+
+
+def credentials_of(warehouse: Warehouse) -> dict[str, Any]:
+    """How dlt's destination reaches the raw tables, as their loader."""
+    return {
+        "host": warehouse.host,
+        "port": warehouse.native_port,
+        "http_port": warehouse.port,
+        "username": warehouse.loader.user,
+        "password": warehouse.loader.password,
+        "database": warehouse.raw_db,
+        "secure": int(warehouse.secure),
+    }

@@ -3,7 +3,6 @@
 It loads the same columns of the same orders, in inserts of `ORDERS_AT_ONCE`; it checks nothing.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
 from hashlib import blake2b
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import requests
 
 from pipelines.load import make_tables
 from pipelines.warehouse import open_warehouse
 from qtickets_source.tables import ORDERS, TICKETS, Kind, RawTable
 
 from ..cost import Cost, measured
-from ..file_adapter import URL, FileAdapter
+from ..file_adapter import pages_by_hand
 from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in
@@ -42,7 +40,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
                     client.insert(table.name, rows, names, database=warehouse.raw_db)
                     rows.clear()
 
-            for page in _pages(file, orders):
+            for page in pages_by_hand(file, orders):
                 fetched_at = datetime.now(timezone.utc)
                 for order in page:
                     tables[ORDERS].append(_row(ORDERS, _order(order, fetched_at)))
@@ -54,15 +52,6 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
             insert()
         cost.rows = rows_in(warehouse)
     return cost
-
-
-def _pages(file: OrderFile, orders: int) -> Iterator[list[Row]]:
-    page = 1
-    with requests.Session() as session:
-        session.mount("https://", FileAdapter(file, orders))
-        while rows := session.get(f"{URL}/orders", json={"page": page}).json()["data"]:
-            yield rows
-            page += 1
 
 
 def _order(order: Row, fetched_at: datetime) -> Row:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-import requests
 
 from pipelines.load import PIPELINE_NAME
+from pipelines.raw_destination import credentials_of
 from pipelines.warehouse import open_warehouse
 
 from ..cost import Cost, measured
-from ..file_adapter import URL, FileAdapter
+from ..file_adapter import pages_by_hand
 from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in
@@ -23,24 +23,11 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
 
     @dlt.resource(name="orders", write_disposition="merge", primary_key="id")
     def pages() -> Iterator[list[dict[str, Any]]]:
-        page = 1
-        with requests.Session() as session:
-            session.mount("https://", FileAdapter(file, orders))
-            while rows := session.get(f"{URL}/orders", json={"page": page}).json()["data"]:
-                yield rows
-                page += 1
+        yield from pages_by_hand(file, orders)
 
     with open_warehouse(settings_of(home)) as warehouse:
         warehouse.make_databases()
-        credentials = {
-            "host": warehouse.host,
-            "port": warehouse.native_port,
-            "http_port": warehouse.port,
-            "username": warehouse.loader.user,
-            "password": warehouse.loader.password,
-            "database": warehouse.raw_db,
-            "secure": 0,
-        }
+        credentials = credentials_of(warehouse)
         with measured(warehouse) as cost:
             dlt.pipeline(
                 PIPELINE_NAME,
