@@ -15,6 +15,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from typer.testing import CliRunner, Result
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 import pipelines.run
 from local_clickhouse import LocalServer, running_server
@@ -23,7 +25,8 @@ from pipelines.run import RunReport, run
 from pipelines.settings import Settings
 from sandbox import World, serve
 
-REAL_PAGES = Path(__file__).resolve().parents[2] / "shared" / "qtickets" / "real"
+PROJECT = Path(__file__).resolve().parents[1]
+REAL_PAGES = PROJECT.parent / "shared" / "qtickets" / "real"
 
 DATABASE = "zakaz"
 
@@ -31,13 +34,31 @@ DATABASE = "zakaz"
 MODELS_ONLY = ("--exclude-resource-type", "test")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest file, then with those that share the account: with two workers, one.
+class AccountAtOneWorker(LoadFileScheduling):
+    """`--dist loadfile`, and the files that share the account are one: it is loaded once."""
 
-    `make test` keeps this order.
-    """
-    with_account = {item.path for item in items if "account" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item.path.stem != "test_killed", item.path not in with_account))
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "account" if shares_account(file) else file
+
+
+@cache
+def shares_account(file: str) -> bool:
+    """Whether tests of a file (its path, absolute or from the project) use the account."""
+    return "account: Account" in (PROJECT / file).read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return AccountAtOneWorker(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest files: two workers have one each. `make test` keeps the order."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return item.path.stem != "test_killed", not shares_account(str(item.path))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
