@@ -1,7 +1,8 @@
 """Fills the raw tables with made-up sales of any size, inside ClickHouse.
 
-`fill` makes N orders over two years, 2.3 tickets each, 300 events with five shows; `change` adds
-what a normal day changes: new versions of 1 % of the orders, spread over the last 60 days.
+`fill` makes N orders over two years, 2.3 tickets each, 300 events with five shows, but for those of
+the last day; `change` adds that day: its orders, and new versions of as many others, spread over
+the last 60 days, half of them refunds.
 """
 
 from clickhouse_connect.driver.client import Client
@@ -68,23 +69,24 @@ LAST_WEEK = "now64(6) - INTERVAL 7 DAY"
 
 
 def fill(client: Client, raw: str, orders: int) -> None:
-    """Replaces what the raw tables hold with `orders` orders."""
+    """Replaces what the raw tables hold with `orders` orders, those of the last day left out."""
     for table in ("orders", "tickets", "events", "shows", "inventory"):
         client.command(f"TRUNCATE TABLE {raw}.{table}")
     for statement in (EVENTS, SHOWS, INVENTORY):
         client.command(statement.format(raw=raw))
     # In slices: two million orders at once need more memory than a small machine has.
-    for first in range(0, orders, 2_000_000):
-        count = min(2_000_000, orders - first)
+    until = orders - orders // DAYS
+    for first in range(0, until, 2_000_000):
+        count = min(2_000_000, until - first)
         _insert(client, raw, orders, first, count, "true", "id % 50 = 0", LAST_WEEK)
 
 
 def change(client: Client, raw: str, orders: int) -> None:
-    """Adds new versions of 1 % of the orders, of the last 60 days; half are refunds."""
-    count = orders * CHANGED_DAYS // DAYS
-    every = max(1, count * 100 // orders)
-    which = f"id % {every} = 0"
-    _insert(client, raw, orders, orders - count, count, which, f"id % {2 * every} = 0", "now64(6)")
+    """Adds the last day's orders, and new versions of as many of the last 60 days."""
+    day, count = orders // DAYS, orders * CHANGED_DAYS // DAYS
+    which = f"id > {orders - day} OR id % {CHANGED_DAYS} = 0"
+    refunded = f"id % {2 * CHANGED_DAYS} = 0"
+    _insert(client, raw, orders, orders - count, count, which, refunded, "now64(6)")
 
 
 def _insert(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,33 @@ from .settings import Settings
 class Login:
     user: str
     password: str = field(repr=False)
+
+
+@cache
+def http_client(
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    *,
+    secure: bool,
+    verify: bool,
+    ca_cert: str | None,
+) -> Client:
+    """A client for all statements of a user: a new one first asks for a thousand settings."""
+    return clickhouse_connect.get_client(
+        host=host,
+        port=port,
+        username=user,
+        password=password,
+        secure=secure,
+        verify=verify,
+        ca_cert=ca_cert,
+        connect_timeout=10,
+        autogenerate_session_id=False,
+        # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
+        settings={"select_sequential_consistency": 1},
+    )
 
 
 @dataclass(frozen=True)
@@ -80,24 +108,15 @@ class Warehouse:
             ClickHouseError: The server cannot be reached, or refused the login or a statement.
         """
         with self.explained(login):
-            client = clickhouse_connect.get_client(
-                host=self.host,
-                port=self.port,
-                username=login.user,
-                password=login.password,
+            yield http_client(
+                self.host,
+                self.port,
+                login.user,
+                login.password,
                 secure=self.secure,
                 verify=self.verify,
                 ca_cert=str(self.ca_cert) if self.ca_cert else None,
-                connect_timeout=10,
-                autogenerate_session_id=False,
-                # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
-                settings={"select_sequential_consistency": 1},
             )
-        try:
-            with self.explained(login):
-                yield client
-        finally:
-            client.close()
 
     @contextmanager
     def explained(self, login: Login) -> Iterator[None]:
@@ -232,37 +251,54 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
     Raises:
         ClickHouseError: The embedded server does not start.
     """
-    common: dict[str, Any] = {"raw_db": settings.raw_db, "marts_db": settings.clickhouse_db}
-    if settings.clickhouse_host:
-        loader = Login(settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
-        transformer = loader
-        if settings.clickhouse_transform_user:
-            password = settings.clickhouse_transform_password
-            transformer = Login(
-                settings.clickhouse_transform_user, password.get_secret_value() if password else ""
-            )
-        if not settings.clickhouse_verify_ssl:
-            # It was asked for; a warning with each request would bury what matters.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        yield Warehouse(
-            host=settings.clickhouse_host,
-            port=settings.clickhouse_port,
-            native_port=settings.clickhouse_native_port,
-            secure=settings.clickhouse_secure,
-            verify=settings.clickhouse_verify_ssl,
-            ca_cert=settings.clickhouse_ca_cert,
-            cluster=settings.clickhouse_cluster,
-            backup=_backup_login(settings),
-            loader=loader,
-            transformer=transformer,
-            **common,
+    with _remote(settings) if settings.clickhouse_host else _embedded(settings) as warehouse:
+        try:
+            yield warehouse
+        finally:
+            # A server that stops waits for connections that are open, idle or not.
+            http_client.cache_clear()
+            close_managers()
+
+
+@contextmanager
+def _remote(settings: Settings) -> Iterator[Warehouse]:
+    loader = Login(settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
+    transformer = loader
+    if settings.clickhouse_transform_user:
+        password = settings.clickhouse_transform_password
+        transformer = Login(
+            settings.clickhouse_transform_user, password.get_secret_value() if password else ""
         )
-        return
+    if not settings.clickhouse_verify_ssl:
+        # It was asked for; a warning with each request would bury what matters.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    yield Warehouse(
+        host=settings.clickhouse_host or "",
+        port=settings.clickhouse_port,
+        native_port=settings.clickhouse_native_port,
+        secure=settings.clickhouse_secure,
+        verify=settings.clickhouse_verify_ssl,
+        ca_cert=settings.clickhouse_ca_cert,
+        cluster=settings.clickhouse_cluster,
+        backup=_backup_login(settings),
+        loader=loader,
+        transformer=transformer,
+        raw_db=settings.raw_db,
+        marts_db=settings.clickhouse_db,
+    )
+
+
+@contextmanager
+def _embedded(settings: Settings) -> Iterator[Warehouse]:
     try:
         context = running_server(settings.qtickets_home, database=settings.clickhouse_db)
         server = context.__enter__()
     except LocalClickHouseError as error:
         raise ClickHouseError(str(error)) from error
+    logins: dict[str, Any] = {
+        name: Login(server.logins[name].user, server.logins[name].password)
+        for name in ("loader", "transformer", "backup")
+    }
     try:
         yield Warehouse(
             host=server.host,
@@ -270,14 +306,9 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             native_port=server.native_port,
             secure=False,
             verify=True,
-            loader=Login(server.logins["loader"].user, server.logins["loader"].password),
-            transformer=Login(
-                server.logins["transformer"].user, server.logins["transformer"].password
-            ),
-            backup=Login(server.logins["backup"].user, server.logins["backup"].password),
-            **common,
+            raw_db=settings.raw_db,
+            marts_db=settings.clickhouse_db,
+            **logins,
         )
     finally:
-        # A server that stops waits for connections that are open, idle or not.
-        close_managers()
         context.__exit__(None, None, None)

@@ -21,6 +21,14 @@
     {%- else -%} true {%- endif -%}
 {%- endmacro %}
 
+{#- True for orders that changed, of those that are paid now. -#}
+{% macro is_changed_order(order_id) -%}
+    {%- set changed = ref('int_qtickets_changed') -%}
+    {%- if qtickets.changed_since() -%}
+        {{ order_id }} in (select order_id from {{ changed }} where is_new)
+    {%- else -%} true {%- endif -%}
+{%- endmacro %}
+
 {#- True for buyers whose orders changed. -#}
 {% macro is_changed_buyer(buyer_hash) -%}
     {%- set changed = ref('int_qtickets_changed') -%}

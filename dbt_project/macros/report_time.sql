@@ -13,6 +13,11 @@
     toDate(toTimeZone({{ timestamp }}, '{{ qtickets.report_tz() }}'))
 {%- endmacro %}
 
+{#- The date of a raw order's sale: of its payment, or of its creation if the vendor has none. -#}
+{% macro order_sale_date() -%}
+    {{ qtickets.report_date('coalesce(payed_at, created_at)') }}
+{%- endmacro %}
+
 {#- The present moment; `report_now` moves it, to see the marts as of another day. Read when a model
     runs, not when it is parsed: another moment would have every model parsed again. -#}
 {% macro report_now() -%}

@@ -29,7 +29,7 @@ union distinct
 
 select
     id as order_id,
-    toYYYYMM({{ report_date('coalesce(payed_at, created_at)') }}) as month,
+    toYYYYMM({{ order_sale_date() }}) as month,
     coalesce(buyer_hash, '') as buyer_hash,
     toUInt8(1) as is_new
 from {{ source('qtickets_raw', 'orders') }} final

@@ -1,5 +1,5 @@
 {#- Each order says how many tickets it has; a load that was cut between the two tables shows as
-    orders whose tickets are missing, and must not reach the facts. Of months that were built anew. -#}
+    orders whose tickets are missing, and must not reach the facts. Of orders that were built anew. -#}
 {% test every_ticket_arrived(model) %}
 
 with
@@ -8,7 +8,7 @@ tickets_by_order as (
 
     select order_id, count() as tickets
     from {{ model }}
-    where {{ qtickets.in_changed_months('sales_date') }}
+    where {{ qtickets.is_changed_order('order_id') }}
     group by order_id
 
 )
@@ -17,7 +17,7 @@ select orders.order_id, orders.baskets_count, tickets_by_order.tickets
 from (
     select id as order_id, baskets_count
     from {{ source('qtickets_raw', 'orders') }} final
-    where payed and {{ qtickets.in_changed_months(qtickets.report_date('coalesce(payed_at, created_at)')) }}
+    where payed and {{ qtickets.is_changed_order('id') }}
 ) as orders
 left join tickets_by_order on orders.order_id = tickets_by_order.order_id
 where orders.baskets_count != coalesce(tickets_by_order.tickets, 0)

@@ -12,7 +12,7 @@ recent_orders as (
     where
         payed
         and price is not null
-        and {{ qtickets.in_changed_months(qtickets.report_date('coalesce(payed_at, created_at)')) }}
+        and {{ qtickets.is_changed_order('id') }}
         and _fetched_at >= (
             select max(_fetched_at) - interval 3 day from {{ source('qtickets_raw', 'orders') }}
         )
@@ -23,7 +23,7 @@ tickets_by_order as (
 
     select order_id, sum(amount) as amount
     from {{ model }}
-    where order_id in (select order_id from recent_orders) and {{ qtickets.in_changed_months('sales_date') }}
+    where order_id in (select order_id from recent_orders)
     group by order_id
 
 )

@@ -2,7 +2,7 @@
     months that were built anew. -#}
 {% test paid_tickets_match_raw(model) %}
 
-{%- set sale_date = qtickets.report_date('coalesce(payed_at, created_at)') %}
+{%- set sale_date = qtickets.order_sale_date() %}
 
 with
 
