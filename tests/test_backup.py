@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from pipelines.backup import app
 
-from .conftest import Account, models_only
+from .conftest import Account, dashboard_only
 
 
 def backup(account: Account, *arguments: str, **variables: str) -> Result:
@@ -28,12 +28,12 @@ def tables(account: Account) -> list[dict[str, object]]:
 def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
     account: Account,
 ) -> None:
-    with models_only():
+    with dashboard_only():
         assert account.command().exit_code == 0
     marts, runs, there = account.snapshot(), job_runs(account), tables(account)
     made = backup(account, "create", "before-the-sale")
     account.world.sell(tickets=3, price=4321)
-    with models_only():
+    with dashboard_only():
         assert account.command().exit_code == 0
     later = account.snapshot()
 
@@ -43,7 +43,7 @@ def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
     restored = account.snapshot()
     restored_runs = job_runs(account)
     restored_there = tables(account)
-    with models_only():
+    with dashboard_only():
         assert account.command().exit_code == 0
 
     assert made.exit_code == 0, made.output

@@ -14,7 +14,7 @@ from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import Fault, World, serve
 
-from .conftest import Marts, drop_databases, models_only
+from .conftest import Marts, dashboard_only, drop_databases
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
@@ -55,7 +55,7 @@ def command(environment: dict[str, str], *arguments: str) -> Result:
 @pytest.fixture(scope="module")
 def marts_of_a_good_run(environment: dict[str, str], server: LocalServer) -> Marts:
     drop_databases(server)
-    with models_only():
+    with dashboard_only():
         result = command(environment)
     assert result.exit_code == 0, result.output
     return Marts(server)
@@ -213,7 +213,7 @@ def test_an_ignored_filter_costs_requests_is_reported_and_changes_no_number(
     marts = marts_of_a_good_run
     before = marts.snapshot()
 
-    with models_only(), going_wrong(service, [Fault("/orders", kind="ignore_where")]):
+    with dashboard_only(), going_wrong(service, [Fault("/orders", kind="ignore_where")]):
         result = command(environment)
 
     assert result.exit_code == 0, result.output

@@ -17,7 +17,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from sandbox import Fault, serve
 
-from .conftest import MODELS_ONLY, Marts, models_only
+from .conftest import DASHBOARD_ONLY, MODELS_ONLY, Marts, dashboard_only
 from .marts_world import MartsWorld, event, marts_world, seats, show, ticket
 from .test_runs import Runner, report_now, world_until
 
@@ -108,7 +108,7 @@ def test_months_are_built_apart_only_on_what_one_build_has_left_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = world_until(NOW)
-    with serve(world) as server, models_only():
+    with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
 
         def extent() -> Extent:
@@ -131,7 +131,7 @@ def test_months_are_built_apart_only_on_what_one_build_has_left_whole(
 
         by_month = marts.snapshot()
         with open_warehouse(settings) as warehouse:
-            build_marts(settings, warehouse, *MODELS_ONLY, extent=WHOLE)
+            build_marts(settings, warehouse, *DASHBOARD_ONLY, extent=WHOLE)
         assert marts.snapshot() == by_month
         assert extent() == WHOLE, "somebody has built the tables"
 

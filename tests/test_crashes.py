@@ -21,7 +21,7 @@ from local_clickhouse import LocalServer, running_server
 from local_clickhouse.server import wait_for_end
 from sandbox import Fault, World, serve
 
-from .conftest import DATABASE, MODELS_ONLY, Marts, quiet_ports
+from .conftest import DASHBOARD_ONLY, DATABASE, Marts, quiet_ports
 from .forge import Forge, Run, forge_at
 from .test_killed import (
     check_marts,
@@ -66,7 +66,7 @@ def mortal(folder: Path) -> Iterator[LocalServer]:
 def runs(service: Any, mortal: LocalServer, folder: Path) -> Iterator[Forge]:
     """Runs on the server, after a complete one."""
     with forge_at(folder, live_environment(mortal, service.url, folder / "home")) as forge:
-        forge.complete(marts_flags=MODELS_ONLY)
+        forge.complete(marts_flags=DASHBOARD_ONLY)
         yield forge
 
 
@@ -184,7 +184,7 @@ def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
         killed = unfinished(again)
         assert len(killed) == 1
         if phase == "marts":
-            runs.complete(marts_flags=MODELS_ONLY)
+            runs.complete(marts_flags=DASHBOARD_ONLY)
             check_marts(world, again)
         else:
             runs.complete("--skip-marts")
@@ -232,7 +232,7 @@ def test_the_working_folder_may_be_gone_old_or_garbage(
 
     happen(world, 40)
     litter(home)
-    runs.complete(marts_flags=MODELS_ONLY)
+    runs.complete(marts_flags=DASHBOARD_ONLY)
     check_marts(world, mortal)
 
     happen(world, 41)

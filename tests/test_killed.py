@@ -18,7 +18,7 @@ import pytest
 from local_clickhouse import LocalServer
 from sandbox import World, serve
 
-from .conftest import DATABASE, MODELS_ONLY, Marts, drop_databases
+from .conftest import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, drop_databases
 from .expected import actual_daily, actual_dashboard, dashboard, sales_daily
 from .forge import SEED, Forge, Point, Run, Seen, forge_at
 
@@ -337,7 +337,7 @@ def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
 
     run = place.runs.kill(point, place.later, marts_flags=MODELS_ONLY)
     killed = unfinished(place.server)
-    place.runs.complete(marts_flags=MODELS_ONLY)
+    place.runs.complete(marts_flags=DASHBOARD_ONLY)
 
     with naming(run):
         check_marts(place.world, place.server)

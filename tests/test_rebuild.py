@@ -13,7 +13,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from sandbox import Fault, serve
 
-from .conftest import Marts, models_only
+from .conftest import Marts, dashboard_only
 from .test_runs import Runner, report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
@@ -23,7 +23,7 @@ def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
     settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
 ) -> None:
     world = world_until(NOW)
-    with serve(world) as server, models_only():
+    with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
         first = run_once(settings)
         assert first.marts.models and first.rows

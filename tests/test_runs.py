@@ -10,7 +10,7 @@ from pipelines.run import RunReport, run
 from pipelines.settings import Settings
 from sandbox import World, serve
 
-from .conftest import Marts, models_only
+from .conftest import Marts, dashboard_only
 from .expected import Row, actual_daily, actual_dashboard, dashboard, sales_daily
 
 Runner = Callable[[Settings], RunReport]
@@ -58,7 +58,7 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
 ) -> None:
     world = world_until(now, tenge_event=True)
     with serve(world) as server:
-        with models_only():
+        with dashboard_only():
             run_once(settings_for(server.url, report_now=report_now(world)))
         check_against(world, marts)
         first = marts.snapshot()
@@ -87,7 +87,7 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
         assert report.load.rows["orders"] < world.count() / 2, "history was read again"
 
         world.restore(cancelled["id"])
-        with models_only():
+        with dashboard_only():
             run_once(settings_for(server.url, report_now=report_now(world)))
         check_against(world, marts)
         assert server.writes_received == 0
