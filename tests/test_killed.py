@@ -346,6 +346,7 @@ def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
 
 
 def test_after_all_these_kills_every_mart_is_that_of_a_history_without_any(place: Place) -> None:
+    happen(place.world, 2000)
     place.runs.complete()
     after_kills = raw_rows(place.server), marts_rows(place.server)
     drop_databases(place.server)
