@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from clickhouse_connect.driver import create_client
 from clickhouse_connect.driver.summary import QuerySummary
 from clickhouse_connect.driver.tools import insert_file
 from dlt.common.configuration import configspec
@@ -21,7 +22,7 @@ from dlt.destinations.impl.clickhouse.clickhouse import ClickHouseClient
 from dlt.destinations.impl.clickhouse.configuration import ClickHouseClientConfiguration
 from dlt.destinations.impl.clickhouse.sql_client import ClickHouseSqlClient
 
-from .warehouse import Warehouse, http_client
+from .warehouse import Warehouse
 
 
 @configspec
@@ -68,24 +69,30 @@ class RawSqlClient(ClickHouseSqlClient):
     ) -> QuerySummary:
         """Inserts a file, as the stock client does, over a connection checked as configured."""
         database, table = self.make_qualified_table_name_path(table_name, quote=False)
-        client = http_client(
-            self.credentials.host,
-            self.credentials.http_port,
-            self.credentials.username or "",
-            self.credentials.password or "",
+        # On a connection of its own: an insert cannot be repeated, so it must not meet one that the
+        # server closes at this moment, because nobody has used it for a while.
+        with create_client(
+            host=self.credentials.host,
+            port=self.credentials.http_port,
+            username=self.credentials.username,
+            password=self.credentials.password or "",
             secure=bool(self.credentials.secure),
             verify=self.config.verify,
             ca_cert=self.config.ca_cert,
-        )
-        return insert_file(
-            client,
-            table,
-            file_path,
-            fmt=file_format,
-            database=database,
-            settings={"date_time_input_format": "best_effort"},
-            compression=compression,
-        )
+            dedicated_pool=True,
+        ) as client:
+            return insert_file(
+                client,
+                table,
+                file_path,
+                fmt=file_format,
+                database=database,
+                settings={
+                    "date_time_input_format": "best_effort",
+                    "select_sequential_consistency": self.config.select_sequential_consistency,
+                },
+                compression=compression,
+            )
 
 
 class RawClient(ClickHouseClient):

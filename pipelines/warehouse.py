@@ -31,7 +31,7 @@ class Login:
 
 
 @cache
-def http_client(
+def _client(
     host: str,
     port: int,
     user: str,
@@ -108,7 +108,7 @@ class Warehouse:
             ClickHouseError: The server cannot be reached, or refused the login or a statement.
         """
         with self.explained(login):
-            yield http_client(
+            client = _client(
                 self.host,
                 self.port,
                 login.user,
@@ -117,6 +117,10 @@ class Warehouse:
                 verify=self.verify,
                 ca_cert=str(self.ca_cert) if self.ca_cert else None,
             )
+            # The server closes connections that are idle, maybe at this moment. A ping is repeated
+            # on another one; a statement that changes something could not be.
+            client.ping()
+            yield client
 
     @contextmanager
     def explained(self, login: Login) -> Iterator[None]:
@@ -256,7 +260,7 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
             yield warehouse
         finally:
             # A server that stops waits for connections that are open, idle or not.
-            http_client.cache_clear()
+            _client.cache_clear()
             close_managers()
 
 

@@ -6,9 +6,11 @@ is recorded, and carried out by the local server without what only a cluster kno
 """
 
 import re
+import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -164,8 +166,65 @@ def secure(plain: dict[str, str], fronts: Fronts) -> dict[str, str]:
     }
 
 
+class ForgetfulFront:
+    """Passes everything on, but takes no further request on a connection that was idle a moment.
+
+    As a server does whose keep-alive runs out just when the request is under way.
+    """
+
+    def __init__(self, port: int, patience: float = 0.1) -> None:
+        self.closed = 0
+        self._to, self._patience = port, patience
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        answered_at = None
+        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    try:
+                        data = ready.recv(65536)
+                    except OSError:
+                        data = b""
+                    is_late = answered_at and time.monotonic() - answered_at > self._patience
+                    if ready is client and data and is_late:
+                        self.closed += 1
+                        return
+                    if not data:
+                        return
+                    (server if ready is client else client).sendall(data)
+                    answered_at = time.monotonic() if ready is server else None
+
+
 def command(environment: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env=environment)
+
+
+def test_a_connection_that_the_server_closes_under_a_statement_fails_no_run(
+    plain: dict[str, str], empty_server: LocalServer
+) -> None:
+    front = ForgetfulFront(empty_server.http_port)
+    try:
+        for _ in range(3):
+            result = command(plain | {"CLICKHOUSE_PORT": str(front.port)}, "--skip-marts")
+            assert result.exit_code == 0, result.output
+    finally:
+        front.close()
+
+    assert front.closed, "no connection was ever idle"
 
 
 def the_line(result: Result) -> str:
