@@ -42,17 +42,14 @@ from .conftest import DATABASE, Marts, query
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
 
-# TLS in front of a plain server -------------------------------------------------------------------
+# In front of the server ---------------------------------------------------------------------------
 
 
-class TlsFront:
-    """Listens with TLS, and passes what it decrypts to a port of this machine."""
+class Front:
+    """Listens, and passes on what comes to a port of this machine, in a way of its own."""
 
-    def __init__(self, certificate: trustme.LeafCert, port: int) -> None:
-        self.connections = 0
-        self._port = port
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(self._context)
+    def __init__(self, port: int) -> None:
+        self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -69,13 +66,26 @@ class TlsFront:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class TlsFront(Front):
+    """Decrypts what it passes on."""
+
+    def __init__(self, certificate: trustme.LeafCert, port: int) -> None:
+        self.connections = 0
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(self._context)
+        super().__init__(port)
+
+    def _serve(self, client: socket.socket) -> None:
         try:
             secure = self._context.wrap_socket(client, server_side=True)
         except OSError:
             client.close()
             return
         self.connections += 1
-        server = socket.create_connection(("127.0.0.1", self._port))
+        server = socket.create_connection(("127.0.0.1", self._to))
         back = threading.Thread(target=_pass_on, args=(server, secure), daemon=True)
         back.start()
         _pass_on(secure, server)
@@ -166,29 +176,16 @@ def secure(plain: dict[str, str], fronts: Fronts) -> dict[str, str]:
     }
 
 
-class ForgetfulFront:
-    """Passes everything on, but takes no further request on a connection that was idle a moment.
+class ForgetfulFront(Front):
+    """Takes no further request on a connection that was idle for a moment.
 
     As a server does whose keep-alive runs out just when the request is under way.
     """
 
     def __init__(self, port: int, patience: float = 0.1) -> None:
         self.closed = 0
-        self._to, self._patience = port, patience
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        self._patience = patience
+        super().__init__(port)
 
     def _serve(self, client: socket.socket) -> None:
         answered_at = None
