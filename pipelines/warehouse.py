@@ -30,33 +30,6 @@ class Login:
     password: str = field(repr=False)
 
 
-@cache
-def _client(
-    host: str,
-    port: int,
-    user: str,
-    password: str,
-    *,
-    secure: bool,
-    verify: bool,
-    ca_cert: str | None,
-) -> Client:
-    """A client for all statements of a user: a new one first asks for a thousand settings."""
-    return clickhouse_connect.get_client(
-        host=host,
-        port=port,
-        username=user,
-        password=password,
-        secure=secure,
-        verify=verify,
-        ca_cert=ca_cert,
-        connect_timeout=10,
-        autogenerate_session_id=False,
-        # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
-        settings={"select_sequential_consistency": 1},
-    )
-
-
 @dataclass(frozen=True)
 class Warehouse:
     """A ClickHouse server and the two databases of the project on it."""
@@ -108,15 +81,7 @@ class Warehouse:
             ClickHouseError: The server cannot be reached, or refused the login or a statement.
         """
         with self.explained(login):
-            client = _client(
-                self.host,
-                self.port,
-                login.user,
-                login.password,
-                secure=self.secure,
-                verify=self.verify,
-                ca_cert=str(self.ca_cert) if self.ca_cert else None,
-            )
+            client = _client(self, login)
             # The server closes connections that are idle, maybe at this moment. A ping is repeated
             # on another one; a statement that changes something could not be.
             client.ping()
@@ -235,6 +200,24 @@ class Warehouse:
             # Where dbt keeps the rows that failed a test.
             audit = f"`{self.marts_db}_dbt_test__audit`"
             client.command(f"DROP DATABASE IF EXISTS {audit}{self.on_cluster} SYNC")
+
+
+@cache
+def _client(warehouse: Warehouse, login: Login) -> Client:
+    """A client for all statements of a user: a new one first asks for a thousand settings."""
+    return clickhouse_connect.get_client(
+        host=warehouse.host,
+        port=warehouse.port,
+        username=login.user,
+        password=login.password,
+        secure=warehouse.secure,
+        verify=warehouse.verify,
+        ca_cert=str(warehouse.ca_cert) if warehouse.ca_cert else None,
+        connect_timeout=10,
+        autogenerate_session_id=False,
+        # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
+        settings={"select_sequential_consistency": 1},
+    )
 
 
 def _exists(client: Client, what: str, name: str) -> bool:
