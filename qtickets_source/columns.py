@@ -5,11 +5,12 @@ number may come as text, a name of a multilingual account as `{"ru": …}`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,19 +34,27 @@ _EMPTY: tuple[Any, ...] = (None, [], "", {})
 _LARGEST: dict[Kind, int] = {"integer": 2**63 - 1, "money": 10**16 - 1}
 
 
-def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any]) -> pa.Array:
+def types_of(values: Iterable[Any]) -> Set[type]:
+    """The types of JSON values, without that of null."""
+    return set(map(type, values)) - {type(None)}
+
+
+def to_arrow(
+    column: Column, values: Sequence[Any], types: Set[type], what: str, ids: Sequence[Any]
+) -> pa.Array:
     """One Arrow array of `column`'s type.
 
     Args:
         column: Name, kind and whether null is allowed.
         values: The raw JSON values.
+        types: Those of the values (`types_of`), which others want to know as well.
         what: What a row is, for messages ("order", "ticket").
         ids: The rows' identifiers, for messages.
 
     Raises:
         BadRow: A value is not of the column's kind, or is missing though required.
     """
-    array = _fast(column.kind, values)
+    array = _fast(column.kind, values, types)
     if array is None:
         array = pa.array(
             [
@@ -63,16 +72,20 @@ def to_arrow(column: Column, values: Sequence[Any], what: str, ids: Sequence[Any
     return array
 
 
-def _fast(kind: Kind, values: Sequence[Any]) -> pa.Array | None:
+def _fast(kind: Kind, values: Sequence[Any], types: Set[type]) -> pa.Array | None:
     """The column at once, or None where a value needs a closer look."""
     if kind == "json":
         texts = [None if value in _EMPTY else json_text(value) for value in values]
         return pa.array(texts, pa.string())
-    types = set(map(type, values)) - {type(None)}
     if not any(types <= taken for taken in _AS_THEY_ARE.get(kind, ())):
         return None
     try:
-        if kind != "timestamp" or str not in types:
+        if datetime in types:
+            # Stamps of pages: few different ones, and each takes as long as a row.
+            places = {moment: place for place, moment in enumerate(dict.fromkeys(values))}
+            moments = pa.array(places, ARROW_TYPES[kind])
+            return moments.take(pa.array(map(places.__getitem__, values), pa.int32()))
+        if kind != "timestamp":
             return pa.array(values, ARROW_TYPES[kind])
         array = pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
         extremes = pc.min_max(array).as_py()
@@ -128,7 +141,12 @@ def json_text(value: Any) -> str | None:
     """Compact JSON text without personal values; null for the empty values of PHP."""
     if value in _EMPTY:
         return None
-    return _valid(_compact.encode(without_personal_values(value)))
+    shown = without_personal_values(value)
+    try:
+        # Of both encoders, which write the same, the one that takes a tenth of the time.
+        return msgspec.json.encode(shown).decode()
+    except (TypeError, ValueError, OverflowError):
+        return _valid(_compact.encode(shown))
 
 
 def _valid(text: str) -> str:

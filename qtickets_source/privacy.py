@@ -91,8 +91,15 @@ def hashed(salt: bytes, kind: str, value: object) -> str | None:
     """
     if value is None or value == "":
         return None
-    text = f"{kind}:{value}".encode("utf-8", "surrogatepass")
-    return blake2b(text, key=salt, digest_size=16).hexdigest()
+    # A copy of what was begun with the key takes half as long as to begin anew.
+    hash_ = _begun(salt).copy()
+    hash_.update(f"{kind}:{value}".encode("utf-8", "surrogatepass"))
+    return hash_.hexdigest()
+
+
+@lru_cache(maxsize=10)
+def _begun(salt: bytes) -> blake2b:
+    return blake2b(key=salt, digest_size=16)
 
 
 def looks_personal(name: str, value: object) -> bool:

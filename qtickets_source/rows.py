@@ -1,17 +1,18 @@
 """Answers of the service as Arrow tables of the raw layer: pure functions, no network, no clock."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
 
 from .answers import Record
-from .columns import flag, json_text, plain_text, to_arrow
+from .columns import flag, json_text, plain_text, to_arrow, types_of
 from .errors import BadRow
 from .privacy import hashed, looks_personal
 from .tables import (
@@ -107,29 +108,25 @@ def listed(value: Any) -> list[Row] | None:
 
 def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
-    tickets: list[Row] = []
-    counts: list[int] = []
-    order_ids: list[int] = []
-    fetched_at: list[datetime] = []
-    _note_nested("orders.baskets", list, [o.get("baskets") for o in orders], context)
-    for order in orders:
-        baskets = listed(order.get("baskets"))
-        if baskets is None:
-            raise BadRow(
-                f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
-                " it would count as an order that sold nothing. Report it as a changed API."
-            )
-        counts.append(len(baskets))
-        tickets.extend(baskets)
-        order_ids.extend([order["id"]] * len(baskets))
-        fetched_at.extend([order["_fetched_at"]] * len(baskets))
+    baskets = _baskets(orders, context)
+    tickets = list(chain.from_iterable(baskets))
+    counts = [len(of_order) for of_order in baskets]
+
+    def of_order(name: str) -> list[Any]:
+        """An order's value for each of its tickets."""
+        values = zip(_values(orders, name), counts, strict=True)
+        return [value for value, count in values for _ in range(count)]
+
+    def hashes(kind: str, rows: Sequence[Row], name: str) -> list[str | None]:
+        return [hashed(context.salt, kind, value) for value in _values(rows, name)]
+
     return (
         _table(
             ORDERS,
             "order",
             orders,
             context,
-            buyer_hash=[hashed(context.salt, "client", o.get("client_id")) for o in orders],
+            buyer_hash=hashes("client", orders, "client_id"),
             baskets_count=counts,
         ),
         _table(
@@ -137,11 +134,29 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
             "ticket",
             tickets,
             context,
-            _fetched_at=fetched_at,
-            order_id=order_ids,
-            barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
+            _fetched_at=of_order("_fetched_at"),
+            order_id=of_order("id"),
+            barcode_hash=hashes("barcode", tickets, "barcode"),
         ),
     )
+
+
+def _baskets(orders: Sequence[Row], context: RowContext) -> list[list[Row]]:
+    """The tickets of each order."""
+    values = _values(orders, "baskets")
+    if _are_records(orders):
+        return values
+    _note_nested("orders.baskets", list, values, context)
+    baskets = []
+    for order, value in zip(orders, values, strict=True):
+        tickets = listed(value)
+        if tickets is None:
+            raise BadRow(
+                f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
+                " it would count as an order that sold nothing. Report it as a changed API."
+            )
+        baskets.append(tickets)
+    return baskets
 
 
 def event_tables(events: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
@@ -354,25 +369,34 @@ def _table(
     context: RowContext,
     **derived: list[Any],
 ) -> pa.Table:
-    ids = [row.get("id") for row in rows]
-    are_records = bool(rows) and isinstance(rows[0], Record)
+    ids = _values(rows, "id")
     columns: dict[str, pa.Array] = {}
     for column in table.columns:
         values = derived.get(column.name)
+        is_field = values is None
         if values is None:
-            values = (
-                list(map(attrgetter(column.name), rows))
-                if are_records
-                else [row.get(column.name) for row in rows]
-            )
-            _note_types(table, column, values, context)
-        columns[column.name] = to_arrow(column, values, what, ids)
+            values = _values(rows, column.name)
+        types = types_of(values)
+        if is_field and not types <= _USUAL_TYPES[column.kind]:
+            _note_types(table, column, values, types, context)
+        columns[column.name] = to_arrow(column, values, types, what, ids)
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     # Records have no other fields than those that are known.
-    if table.field_columns and rows and not are_records:
+    if table.field_columns and rows and not _are_records(rows):
         for name, values in _unknown_fields(table, rows, context).items():
             arrow = arrow.append_column(name, pa.array(values, pa.string()))
     return arrow
+
+
+def _are_records(rows: Sequence[Row]) -> bool:
+    return bool(rows) and isinstance(rows[0], Record)
+
+
+def _values(rows: Sequence[Row], name: str) -> list[Any]:
+    """A field of all rows; null where a row lacks it."""
+    if _are_records(rows):
+        return list(map(attrgetter(name), rows))
+    return [row.get(name) for row in rows]
 
 
 def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowContext) -> None:
@@ -384,10 +408,14 @@ def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowCon
 
 
 def _note_types(
-    table: RawTable, column: Column, values: Sequence[Any], context: RowContext
+    table: RawTable,
+    column: Column,
+    values: Sequence[Any],
+    types: Set[type],
+    context: RowContext,
 ) -> None:
     """Reports values of a type that the field never had; PHP's empty values have none."""
-    for kind in set(map(type, values)) - _USUAL_TYPES[column.kind] - {type(None)}:
+    for kind in types - _USUAL_TYPES[column.kind]:
         if any(type(value) is kind and value not in ("", [], {}) for value in values):
             name = _JSON_NAMES.get(kind, "number")
             context.findings.changed_types.add(f"{table.name}.{column.name} ({name})")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
-from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.destinations.impl.clickhouse.typing import SORT_HINT, TABLE_ENGINE_TYPE_HINT
 from dlt.extract import with_hints
 from dlt.extract.hints import TResourceHints, make_hints
@@ -91,10 +90,9 @@ class RawTable:
 
     def hints(self) -> TResourceHints:
         """dlt hints of the table; on ClickHouse those that its `clickhouse_adapter` sets."""
-        columns: dict[str, Any] = dict(py_arrow_to_table_schema_columns(self.arrow_schema()))
-        columns["_fetched_at"]["dedup_sort"] = "desc"
-        for name in self.key:
-            columns[name]["sort"] = True
+        # No types: they come with the rows, and dlt checks what is hinted for every batch anew.
+        columns: Any = {name: {"name": name, "sort": True} for name in self.key}
+        columns["_fetched_at"] = {"name": "_fetched_at", "dedup_sort": "desc"}
         return make_hints(
             table_name=self.name,
             write_disposition="append",

@@ -14,9 +14,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from requests import Request, Response
 
-from qtickets_source.columns import to_arrow
+from qtickets_source.columns import json_text, to_arrow, types_of
 from qtickets_source.errors import BadRow
 from qtickets_source.pagination import KeysetPaginator
+from qtickets_source.privacy import without_personal_values
 from qtickets_source.query import Condition
 from qtickets_source.rows import Findings, RowContext, order_tables
 from qtickets_source.tables import ORDERS, TICKETS, Column
@@ -372,6 +373,23 @@ def test_what_money_and_counts_depend_on_may_not_be_absent(
         order_tables([order], context())
 
 
+@given(anything)
+def test_json_text_is_what_pythons_own_encoder_writes(value: Any) -> None:
+    assume(value not in (None, [], {}, ""))
+
+    own = json.dumps(
+        without_personal_values(value), ensure_ascii=False, separators=(",", ":"), default=str
+    )
+
+    assert json_text(value) == own.encode("utf-8", "replace").decode()
+
+
+def in_column(column: Column, values: list[Any]) -> list[Any]:
+    """What becomes of values in a column."""
+    array = to_arrow(column, values, types_of(values), "row", range(len(values)))
+    return list(array.to_pylist())
+
+
 @given(
     st.sampled_from(["integer", "money", "timestamp", "flag", "text", "json"]),
     st.lists(
@@ -385,10 +403,10 @@ def test_a_value_means_the_same_alone_and_in_the_company_of_others(
     column = Column("field", kind)
 
     def alone(value: Any) -> Any:
-        return to_arrow(column, [value], "row", [1]).to_pylist()[0]
+        return in_column(column, [value])[0]
 
     try:
-        together = to_arrow(column, values, "row", range(len(values))).to_pylist()
+        together = in_column(column, values)
     except BadRow:
         bad = [value for value in values if _is_refused(column, value)]
         assert bad
@@ -398,7 +416,7 @@ def test_a_value_means_the_same_alone_and_in_the_company_of_others(
 
 def _is_refused(column: Column, value: Any) -> bool:
     try:
-        to_arrow(column, [value], "row", [1])
+        in_column(column, [value])
     except BadRow:
         return True
     return False
@@ -406,7 +424,7 @@ def _is_refused(column: Column, value: Any) -> bool:
 
 def test_a_date_that_means_for_ever_is_the_latest_that_a_table_can_hold() -> None:
     for text in ("9999-12-31T23:59:59-03:00", "2999-01-01T00:00:00+03:00"):
-        (moment,) = to_arrow(Column("active_to", "timestamp"), [text], "row", [1]).to_pylist()
+        (moment,) = in_column(Column("active_to", "timestamp"), [text])
         assert moment == datetime(2299, 12, 31, tzinfo=timezone.utc)
 
 
