@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -20,12 +20,14 @@ from qtickets_source import (
     Findings,
     QTicketsError,
     RequestCounts,
+    RowProcesses,
     empty_tables_source,
     forgetful_source,
     orders_extent,
     qtickets_backfill_source,
     qtickets_source,
 )
+from qtickets_source.row_processes import MOST, usable_cores
 from qtickets_source.tables import ALL_TABLES
 from qtickets_source.windows import Window, months
 
@@ -159,15 +161,27 @@ def _backfill(
     since, until, orders = orders_extent(period, **access)
     progress.expect("orders", orders)
     small = orders <= ORDERS_AT_ONCE
-    for start, end in [(since, until)] if small else months(since, until):
-        rest = {**job, "ends": until, "done_until": end} if end < until else None
-        remember: dict[str, Any] = {"backfill": rest}
-        if rest is None and job["is_first"]:
-            remember["cursor_from"] = until
-        source = qtickets_backfill_source(
-            start, end, remember, **access, **_row_arguments(settings, report, newest)
-        )
-        _run(pipeline, source, report)
+    with nullcontext() if small else _row_processes() as row_processes:
+        for start, end in [(since, until)] if small else months(since, until):
+            rest = {**job, "ends": until, "done_until": end} if end < until else None
+            remember: dict[str, Any] = {"backfill": rest}
+            if rest is None and job["is_first"]:
+                remember["cursor_from"] = until
+            source = qtickets_backfill_source(
+                start,
+                end,
+                remember,
+                row_processes=row_processes,
+                **access,
+                **_row_arguments(settings, report, newest),
+            )
+            _run(pipeline, source, report)
+
+
+def _row_processes() -> AbstractContextManager[RowProcesses | None]:
+    """As many as there are cores, if there is more than one."""
+    cores = usable_cores()
+    return RowProcesses(min(cores, MOST)) if cores > 1 else nullcontext()
 
 
 def count_only(settings: Settings, service: Service, warehouse: Warehouse | None) -> LoadReport:

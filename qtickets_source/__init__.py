@@ -32,10 +32,12 @@ from .errors import (
     UnexpectedAnswer,
     UnknownPath,
 )
+from .hints import marked
 from .order_pages import as_state, batches, is_loaded, loaded_windows
 from .pagination import TRANSPORTS, Transport
 from .privacy import salt_key
 from .query import Condition, parse_timestamp
+from .row_processes import RowProcesses
 from .rows import (
     Findings,
     RowContext,
@@ -96,6 +98,7 @@ __all__ = [
     "Findings",
     "QTicketsError",
     "RequestCounts",
+    "RowProcesses",
     "empty_tables_source",
     "forgetful_source",
     "orders_extent",
@@ -247,8 +250,8 @@ def qtickets_source(
 
     def order_rows(page: list[Row]) -> Iterator[Any]:
         order_table, ticket_table = order_tables(page, context)
-        yield ORDERS.marked(order_table)
-        yield TICKETS.marked(ticket_table)
+        yield marked(ORDERS, order_table)
+        yield marked(TICKETS, ticket_table)
 
     @dlt.transformer(name="orders", data_from=paid_pages)
     def orders(page: list[Row]) -> Iterator[Any]:
@@ -297,8 +300,8 @@ def qtickets_source(
         changed = changed_rows(page, dlt.current.resource_state("events"), context)
         if changed:
             event_table, show_table = event_tables(changed, context)
-            yield EVENTS.marked(event_table)
-            yield SHOWS.marked(show_table)
+            yield marked(EVENTS, event_table)
+            yield marked(SHOWS, show_table)
 
     @dlt.transformer(name="inventory", data_from=event_pages)
     def inventory(page: list[Row]) -> Iterator[Any]:
@@ -317,7 +320,7 @@ def qtickets_source(
             at=snapshot_at(),
             at_most=SNAPSHOT_EVERY,
         ):
-            yield INVENTORY.marked(seats)
+            yield marked(INVENTORY, seats)
 
     def read_seats(event_and_show: tuple[Row, Row]) -> pa.Table:
         event, show = event_and_show
@@ -335,19 +338,19 @@ def qtickets_source(
     def discounts() -> Iterator[Any]:
         for page in readable("discounts", client.listed(DISCOUNTS_PATH)):
             if has_changed(page, dlt.current.resource_state("discounts"), context):
-                yield DISCOUNTS.marked(discount_table(page, context))
+                yield marked(DISCOUNTS, discount_table(page, context))
 
     @dlt.resource(name="promo_codes")
     def promo_codes() -> Iterator[Any]:
         for page in readable("promo_codes", client.listed(PROMO_CODES_PATH)):
             if has_changed(page, dlt.current.resource_state("promo_codes"), context):
-                yield PROMO_CODES.marked(promo_code_table(page, context))
+                yield marked(PROMO_CODES, promo_code_table(page, context))
 
     @dlt.resource(name="price_shades")
     def price_shades() -> Iterator[Any]:
         for page in readable("price_shades", client.single(COLOR_THEMES_PATH, {})):
             if has_changed(page, dlt.current.resource_state("price_shades"), context):
-                yield PRICE_SHADES.marked(price_shade_table(page, context))
+                yield marked(PRICE_SHADES, price_shade_table(page, context))
 
     @dlt.resource(name="clients", selected=False)
     def clients() -> Iterator[Any]:
@@ -356,7 +359,7 @@ def qtickets_source(
         newer = [Condition("id", ">", state.get("last_id", 0))]
         for page in readable("clients", client.walk(CLIENTS_PATH, newer)):
             if page:
-                yield CLIENTS.marked(client_table(page, context))
+                yield marked(CLIENTS, client_table(page, context))
                 state["last_id"] = page[-1]["id"]
 
     @dlt.transformer(name="barcodes", data_from=event_pages, selected=False)
@@ -365,7 +368,7 @@ def qtickets_source(
         shows = [show for event in page for show in _open_shows(event, client.now())]
         tables = [*readable("barcodes", client.each(read_barcodes, shows))]
         if tables:
-            yield BARCODES.marked(pa.concat_tables(tables, promote_options="default"))
+            yield marked(BARCODES, pa.concat_tables(tables, promote_options="default"))
 
     def read_barcodes(show: Row) -> pa.Table:
         path = BARCODES_PATH.format(show_id=show["id"])
@@ -387,7 +390,7 @@ def qtickets_source(
         for wanted in partners_find_requests:
             found = partners.single(PARTNERS_FIND_PATH, {"filter": dict(wanted)})
             for page in readable("partner_tickets", found):
-                yield PARTNER_TICKETS.marked(partner_ticket_table(page, context))
+                yield marked(PARTNER_TICKETS, partner_ticket_table(page, context))
 
     return (
         orders,
@@ -411,7 +414,7 @@ def empty_tables_source() -> Iterable[DltResource]:
     @dlt.resource(name="empty_tables")
     def empty_tables() -> Iterator[Any]:
         for table in ALL_TABLES:
-            yield table.marked(table.arrow_schema().empty_table())
+            yield marked(table, table.arrow_schema().empty_table())
 
     return (empty_tables,)
 

@@ -79,7 +79,22 @@ class _OrderPage(msgspec.Struct):
     paging: dict[str, Any]
 
 
+class OrderHead(Record, forbid_unknown_fields=False):
+    """What of an order a page is checked by; the rest stays in the bytes of its page."""
+
+    id: Any
+    payed_at: Any
+    _fetched_at: Any = None
+    content: bytes = b""
+
+
+class _HeadPage(msgspec.Struct):
+    data: list[OrderHead]
+    paging: dict[str, Any]
+
+
 _orders = msgspec.json.Decoder(_OrderPage, float_hook=Decimal)
+_heads = msgspec.json.Decoder(_HeadPage, float_hook=Decimal)
 
 
 def order_page(content: bytes) -> Any:
@@ -88,8 +103,26 @@ def order_page(content: bytes) -> Any:
     Raises:
         ValueError: It is no JSON.
     """
+    return _page(_orders, content)
+
+
+def order_heads(content: bytes) -> Any:
+    """A page of `/orders` with `OrderHead`s for rows, else as `decoded` has it.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    page = _page(_heads, content)
+    if isinstance(page, dict) and isinstance(page.get("data"), list):
+        for head in page["data"]:
+            if isinstance(head, OrderHead):
+                head.content = content
+    return page
+
+
+def _page(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
     try:
-        page = _orders.decode(content)
+        page = decoder.decode(content)
     except ValueError:
         return decoded(content)
     return {"data": page.data, "paging": page.paging}

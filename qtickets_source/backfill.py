@@ -8,20 +8,20 @@ import dlt
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
-from .answers import order_page
+from .answers import order_heads, order_page
 from .client import open_client
+from .hints import marked
 from .order_pages import as_state, batches, loaded_windows
 from .pagination import TRANSPORTS, Transport
 from .privacy import salt_key
 from .query import Condition, parse_timestamp
+from .row_processes import RowProcesses, Tables
 from .rows import Findings, RowContext, order_tables
 from .settings import BASE_URL, CONNECTIONS, ORDERS_PATH, RETRY_SECONDS, TIMEOUT_SECONDS
 from .stamps import Stamps
 from .tables import ORDERS, TICKETS
 from .transport import RequestCounts
 from .windows import Window
-
-Row = dict[str, Any]
 
 _REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
 
@@ -67,6 +67,7 @@ def qtickets_backfill_source(
     fetched_after: datetime | None = None,
     counts: RequestCounts | None = None,
     findings: Findings | None = None,
+    row_processes: RowProcesses | None = None,
 ) -> Iterable[DltResource]:
     """Orders paid in [since, until), which must not reach into the future.
 
@@ -74,6 +75,7 @@ def qtickets_backfill_source(
         since: First moment of payment, aware.
         until: First moment no longer in the window, aware.
         remember: Written into the source's state once the window is loaded.
+        row_processes: Make rows of what is read; by default this process does it.
 
     The other arguments are those of `qtickets_source`.
 
@@ -98,25 +100,27 @@ def qtickets_backfill_source(
     )
     context = RowContext(salt_key(pii_salt), frozenset(allowed_fields), findings)
 
-    @dlt.resource(name="window_pages", selected=False)
-    def window_pages() -> Iterator[list[Row]]:
+    def tables(paid: Sequence[Condition]) -> Iterator[Tables]:
+        if row_processes:
+            return row_processes.tables(client.listed(ORDERS_PATH, paid, order_heads), context)
+        pages = client.listed(ORDERS_PATH, paid, order_page)
+        return (order_tables(batch, context) for batch in batches(pages))
+
+    @dlt.resource(name="orders")
+    def orders() -> Iterator[Any]:
         state = dlt.current.source_state()
         # What changes from here on, the next sweep must see, even if it is the first one.
         began_at = client.now()
-        closed = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
-        yield from batches(client.listed(ORDERS_PATH, closed, order_page))
+        paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
+        for order_table, ticket_table in tables(paid):
+            yield marked(ORDERS, order_table)
+            yield marked(TICKETS, ticket_table)
         state.setdefault("swept_until", began_at)
         state["fetched_until"] = stamps.last
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])
         # What is loaded now may differ from what the last run read.
         state.pop("orders_read", None)
         state.update(remember)
-
-    @dlt.transformer(name="orders", data_from=window_pages)
-    def orders(page: list[Row]) -> Iterator[Any]:
-        order_table, ticket_table = order_tables(page, context)
-        yield ORDERS.marked(order_table)
-        yield TICKETS.marked(ticket_table)
 
     return (orders,)
 

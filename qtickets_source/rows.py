@@ -75,6 +75,15 @@ class Findings:
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def add(self, other: "Findings") -> None:
+        """Adds what another part of the run found."""
+        self.new_columns |= other.new_columns
+        self.withheld |= other.withheld
+        self.missing |= other.missing
+        self.changed_types |= other.changed_types
+        self.ignored += other.ignored
+        self.skipped |= other.skipped
+
 
 @dataclass(frozen=True)
 class SnapshotMoment:

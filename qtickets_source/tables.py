@@ -10,12 +10,9 @@ the order or event, all identifiers integers as the service sends them.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
-from dlt.destinations.impl.clickhouse.typing import SORT_HINT, TABLE_ENGINE_TYPE_HINT
-from dlt.extract import with_hints
-from dlt.extract.hints import TResourceHints, make_hints
 
 from .privacy import (
     WITHHELD_EVENT_FIELDS,
@@ -82,26 +79,6 @@ class RawTable:
     def arrow_schema(self) -> pa.Schema:
         return pa.schema(
             pa.field(c.name, ARROW_TYPES[c.kind], nullable=not c.required) for c in self.columns
-        )
-
-    def marked(self, rows: pa.Table) -> Any:
-        """Rows marked for dlt as rows of this table, with its key, version and engine."""
-        return with_hints(rows, self.hints(), create_table_variant=True)
-
-    def hints(self) -> TResourceHints:
-        """dlt hints of the table; on ClickHouse those that its `clickhouse_adapter` sets."""
-        # No types: they come with the rows, and dlt checks what is hinted for every batch anew.
-        columns: Any = {name: {"name": name, "sort": True} for name in self.key}
-        columns["_fetched_at"] = {"name": "_fetched_at", "dedup_sort": "desc"}
-        return make_hints(
-            table_name=self.name,
-            write_disposition="append",
-            primary_key=list(self.key),
-            columns=columns,
-            additional_table_hints={
-                TABLE_ENGINE_TYPE_HINT: "replacing_merge_tree",
-                SORT_HINT: list(self.key),
-            },
         )
 
 

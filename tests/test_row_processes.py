@@ -1,0 +1,177 @@
+"""Rows that other processes make are the same rows, and those processes outlive nobody."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qtickets_source.order_pages
+from qtickets_source.answers import OrderHead, decoded, order_heads
+from qtickets_source.errors import BadRow
+from qtickets_source.row_processes import RowProcesses
+from qtickets_source.rows import Findings, RowContext
+
+from .conftest import PROJECT, REAL_PAGES
+from .test_answers import NOW, ODD, ORDERS, outcome, page_of
+
+SALT = b"a salt for tests"
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[RowProcesses]:
+    with RowProcesses(1) as processes:
+        yield processes
+
+
+def read(contents: list[bytes]) -> Iterator[list[Any]]:
+    """Pages as the client gives them."""
+    for content in contents:
+        rows = order_heads(content)["data"]
+        for row in rows:
+            row["_fetched_at"] = NOW
+        yield rows
+
+
+def outcome_elsewhere(processes: RowProcesses, content: bytes) -> tuple[Any, Findings]:
+    """(tables or the error's text, findings) of a page."""
+    context = RowContext(SALT)
+    try:
+        return next(processes.tables(read([content]), context)), context.findings
+    except BadRow as error:
+        return str(error), context.findings
+
+
+def test_live_pages_become_the_same_rows(processes: RowProcesses) -> None:
+    content = (REAL_PAGES / "orders_page.json").read_bytes()
+
+    assert all(isinstance(row, OrderHead) for row in order_heads(content)["data"])
+    assert outcome_elsewhere(processes, content) == outcome(content, decoded)
+
+
+@given(
+    place=st.integers(0, len(ORDERS) - 1),
+    of_ticket=st.booleans(),
+    field=st.sampled_from(["price", "payed_at", "created_at", "utm", "baskets", "new_field"]),
+    value=st.sampled_from([*ODD, None]),
+)
+@settings(max_examples=100, deadline=None)
+def test_an_odd_value_has_the_same_outcome(
+    processes: RowProcesses, place: int, of_ticket: bool, field: str, value: str | None
+) -> None:
+    orders = json.loads(json.dumps(ORDERS))
+    row = orders[place]["baskets"][0] if of_ticket else orders[place]
+    if value is None:
+        row.pop(field, None)
+    else:
+        row[field] = "<odd>"
+    content = page_of(orders).replace(b'"<odd>"', (value or "").encode())
+
+    assert outcome_elsewhere(processes, content) == outcome(content, decoded)
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Thirty pages of one order, which are ten batches; one page has a row of another kind."""
+    monkeypatch.setattr(qtickets_source.order_pages, "ROWS_PER_BATCH", 3)
+    orders = json.loads(json.dumps(ORDERS))
+    del orders[13]["payed_at"]
+    return [page_of([order]) for order in orders]
+
+
+def ids_of(processes: RowProcesses, pages: list[bytes]) -> list[int]:
+    made = processes.tables(read(pages), RowContext(SALT))
+    return [row_id for orders, _ in made for row_id in orders["id"].to_pylist()]
+
+
+def test_every_order_of_many_pages_becomes_one_row(pages: list[bytes]) -> None:
+    with RowProcesses(2) as processes:
+        ids = ids_of(processes, pages)
+
+    assert sorted(ids) == sorted(order["id"] for order in ORDERS)
+
+
+def test_what_a_lost_process_had_is_made_without_it(
+    pages: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    with RowProcesses(1) as processes, caplog.at_level(logging.WARNING):
+        made = processes.tables(read(pages), RowContext(SALT))
+        orders, _ = next(made)
+        (process,) = processes._processes
+        os.kill(process.pid, signal.SIGKILL)
+        ids = orders["id"].to_pylist() + [
+            row_id for orders, _ in made for row_id in orders["id"].to_pylist()
+        ]
+
+    assert sorted(ids) == sorted(order["id"] for order in ORDERS)
+    assert "was lost (-9)" in caplog.text
+
+
+def test_where_no_process_can_be_started_rows_are_made_without(
+    pages: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    with RowProcesses(1) as processes, caplog.at_level(logging.WARNING):
+        ids = ids_of(processes, pages)
+
+    assert sorted(ids) == sorted(order["id"] for order in ORDERS)
+    assert "No process to make rows" in caplog.text
+
+
+READER = """
+import json, sys, time
+from datetime import datetime, timezone
+import qtickets_source.order_pages
+from qtickets_source.answers import order_heads
+from qtickets_source.row_processes import RowProcesses
+from qtickets_source.rows import RowContext
+qtickets_source.order_pages.ROWS_PER_BATCH = 1
+page = order_heads(sys.stdin.buffer.read())["data"]
+for row in page:
+    row["_fetched_at"] = datetime.now(timezone.utc)
+with RowProcesses(2) as processes:
+    list(processes.tables(iter([page] * 4), RowContext(b"salt")))
+    print(json.dumps([process.pid for process in processes._processes]), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
+def test_the_processes_end_with_the_one_that_started_them(signal_: signal.Signals) -> None:
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert reader.stdin and reader.stdout
+    reader.stdin.write(page_of(ORDERS))
+    reader.stdin.close()
+    pids = json.loads(reader.stdout.readline())
+    assert len(pids) == 2 and all(is_alive(pid) for pid in pids)
+
+    reader.send_signal(signal_)
+    reader.wait()
+    reader.stdout.close()
+
+    until = time.monotonic() + 20
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs: one that nobody waited for yet does not."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
