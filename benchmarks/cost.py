@@ -5,9 +5,10 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 
 from pipelines.warehouse import Warehouse
 
@@ -29,7 +30,8 @@ class Cost:
         seconds: By the clock on the wall.
         cpu_seconds: Of this process and the processes it started and waited for.
         server_cpu_seconds: Of ClickHouse meanwhile.
-        peak_bytes: Most memory that the process ever held (resident), imports included.
+        peak_bytes: Most memory that the process ever held (resident), imports included, and the
+            processes that it started meanwhile. What they share counts for each of them.
         rows: How many rows came of it.
         counts: What can be counted, such as requests.
     """
@@ -52,10 +54,11 @@ def measured(warehouse: Warehouse | None = None) -> Iterator[Cost]:
     cost = Cost()
     before = _server_events(warehouse)
     processor, started = _own_cpu(), time.monotonic()
-    yield cost
+    with _watched_children() as peaks:
+        yield cost
     cost.seconds = time.monotonic() - started
     cost.cpu_seconds = _own_cpu() - processor
-    cost.peak_bytes = peak_memory()
+    cost.peak_bytes = peak_memory() + sum(peaks.values())
     spent = {
         event: count - before.get(event, 0) for event, count in _server_events(warehouse).items()
     }
@@ -80,12 +83,42 @@ def _server_events(warehouse: Warehouse | None) -> dict[str, int]:
     return {str(event): int(value) for event, value in rows}
 
 
-def peak_memory() -> int:
-    """Most bytes that this process has had in memory."""
-    status = Path("/proc/self/status")
+def peak_memory(process: int | str = "self") -> int:
+    """Most bytes that a process, by default this one, has had in memory."""
+    status = Path(f"/proc/{process}/status")
     if status.exists():
         # `getrusage` would also tell of the process that started this one.
-        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
+        lines = status.read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextmanager
+def _watched_children() -> Iterator[dict[str, int]]:
+    """Most bytes, by number, of each process that this one starts meanwhile."""
+    peaks: dict[str, int] = {}
+    before, is_over = _children(), Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.1):
+            for process in _children() - before:
+                with suppress(OSError):  # It has just ended.
+                    peaks[process] = max(peaks.get(process, 0), peak_memory(process))
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _children() -> set[str]:
+    """The processes that threads of this one started; none where the system does not tell."""
+    return {
+        child
+        for file in Path("/proc/self/task").glob("*/children")
+        for child in file.read_text().split()
+    }

@@ -10,13 +10,18 @@ from .windows import Window, covered, merged
 Row = dict[str, Any]
 
 
-def batches(pages: Iterator[list[Row]], cursor: str | None = None) -> Iterator[list[Row]]:
+def batches(
+    pages: Iterator[list[Row]], cursor: str | None = None, rows: int | None = None
+) -> Iterator[list[Row]]:
     """Rows of several pages together, all records or all dicts.
 
     Args:
         pages: The pages.
         cursor: A column that is parsed, so that dlt compares moments.
+        rows: So many at least, but for the last ones and where their kind changes; by default
+            `ROWS_PER_BATCH`.
     """
+    rows = rows or ROWS_PER_BATCH
     batch: list[Row] = []
     for page in pages:
         if cursor:
@@ -25,7 +30,7 @@ def batches(pages: Iterator[list[Row]], cursor: str | None = None) -> Iterator[l
             yield batch
             batch = []
         batch.extend(page)
-        if len(batch) >= ROWS_PER_BATCH:
+        if len(batch) >= rows:
             yield batch
             batch = []
     if batch:

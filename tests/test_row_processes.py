@@ -31,6 +31,8 @@ SALT = b"a salt for tests"
 def processes() -> Iterator[RowProcesses]:
     with RowProcesses(1) as processes:
         yield processes
+        # Rows of a lost one would be the same.
+        assert [process.poll() for process in processes._processes] == [None]
 
 
 def read(contents: list[bytes]) -> Iterator[list[Any]]:
@@ -96,6 +98,7 @@ def ids_of(processes: RowProcesses, pages: list[bytes]) -> list[int]:
 def test_every_order_of_many_pages_becomes_one_row(pages: list[bytes]) -> None:
     with RowProcesses(2) as processes:
         ids = ids_of(processes, pages)
+        assert [process.poll() for process in processes._processes] == [None, None]
 
     assert sorted(ids) == sorted(order["id"] for order in ORDERS)
 
