@@ -18,6 +18,8 @@ COUNTED = {
     "InsertQuery": "inserts",
     "InsertedRows": "rows written",
     "InsertedBytes": "bytes written",
+    "SelectedRows": "rows read",
+    "MergeTreeDataWriterBlocks": "parts written",
 }
 """Events that ClickHouse counts, and what they are called here."""
 

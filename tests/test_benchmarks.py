@@ -54,11 +54,21 @@ def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
     assert large["statements"] == small["statements"] <= 45
 
 
-def test_rows_are_written_once(file: OrderFile, loads: dict[int, Cost]) -> None:
+def test_files_depend_on_the_number_of_windows_not_on_their_rows(loads: dict[int, Cost]) -> None:
+    for cost in loads.values():
+        # An insert is a file of dlt, and becomes a part on ClickHouse's disk; its log may get some.
+        assert cost.counts["inserts"] <= cost.counts["parts written"] <= cost.counts["inserts"] + 4
+
+
+def test_rows_are_written_once_and_read_once(file: OrderFile, loads: dict[int, Cost]) -> None:
     for orders, cost in loads.items():
         assert cost.rows == orders + file.tickets_of(orders)
         # The state of dlt is some rows more, and so is ClickHouse's own log of statements.
         assert cost.rows <= cost.counts["rows written"] <= cost.rows + 500
+    small, large = loads.values()
+    # Of ClickHouse's own tables both read the same, but for what a new connection asks for.
+    read = large.counts["rows read"] - small.counts["rows read"]
+    assert read <= 1.3 * (large.rows - small.rows)
 
 
 def test_bytes_grow_with_rows(loads: dict[int, Cost]) -> None:
