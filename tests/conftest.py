@@ -45,7 +45,10 @@ DASHBOARD_ONLY = (
 # What is expensive to make, and how the files that use it are known: they go to one worker.
 SHARED = {"forge": "forge_process: ForgeProcess", "account": "account: Account"}
 # The files that take half a minute and more, longest first.
-LONG = ("forge", "account", *("test_marts_changes", "test_changed_months", "test_command"))
+LONG = (
+    *("forge", "account", "test_marts_changes", "test_changed_months", "test_command"),
+    *("test_dashboard", "test_cassettes", "test_remote_clickhouse", "test_security"),
+)
 
 
 class SharedAtOneWorker(LoadFileScheduling):
