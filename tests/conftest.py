@@ -25,6 +25,8 @@ from pipelines.run import RunReport, run
 from pipelines.settings import Settings
 from sandbox import World, serve
 
+from .forge import ForgeProcess, running_forge
+
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_PAGES = PROJECT.parent / "shared" / "qtickets" / "real"
 
@@ -40,31 +42,37 @@ DASHBOARD_ONLY = (
 )
 
 
-class AccountAtOneWorker(LoadFileScheduling):
-    """`--dist loadfile`, and the files that share the account are one: it is loaded once."""
+# What is expensive to make, and how the files that use it are known: they go to one worker.
+SHARED = {"forge": "forge_process: ForgeProcess", "account": "account: Account"}
+# The files that take half a minute and more, longest first.
+LONG = (
+    *("forge", "account", "test_marts_changes", "test_changed_months", "test_command"),
+    *("test_dashboard", "test_cassettes", "test_remote_clickhouse", "test_security"),
+)
+
+
+class SharedAtOneWorker(LoadFileScheduling):
+    """`--dist loadfile`, and files that share something are one: it is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return "account" if shares_account(file) else file
+        return shared_by(super()._split_scope(nodeid))
 
 
 @cache
-def shares_account(file: str) -> bool:
-    """Whether tests of a file (its path, absolute or from the project) use the account."""
-    return "account: Account" in (PROJECT / file).read_text()
+def shared_by(file: str) -> str:
+    """What tests of a file (its path, absolute or from the project) share, or the file's name."""
+    text = (PROJECT / file).read_text()
+    return next((name for name, words in SHARED.items() if words in text), Path(file).stem)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return AccountAtOneWorker(config, log)
+    return SharedAtOneWorker(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest files: two workers have one each. `make test` keeps the order."""
-
-    def place(item: pytest.Item) -> tuple[bool, bool]:
-        return item.path.stem != "test_killed", not shares_account(str(item.path))
-
-    items.sort(key=place)
+    """Begins with the longest files, lest one worker end with them. `make test` keeps the order."""
+    order = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(shared_by(str(item.path)), len(order)))
 
 
 @pytest.fixture(autouse=True)
@@ -221,6 +229,13 @@ def run_once() -> Callable[[Settings], RunReport]:
         return run(settings, Console(quiet=True))
 
     return once
+
+
+@pytest.fixture(scope="session")
+def forge_process() -> Iterator[ForgeProcess]:
+    """The process from which runs are forked that are to be killed or stopped."""
+    with running_forge() as process:
+        yield process
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Runs that die or stand still at a chosen point: forked, so that each takes a second and not five.
 
-A process that has imported everything forks a copy of itself for every run. The copy becomes the
-real command, watched through Python's audit events: requests to the service, statements to
-ClickHouse, files opened for writing, renamed and removed. At a given one of them it is killed, or
-stopped until the test says what happens next.
+A process that has imported everything, and has parsed the dbt project once, forks a copy of itself
+for every run. The copy becomes the real command, watched through Python's audit events: requests to
+the service, statements to ClickHouse, files opened for writing, renamed and removed. At a given one
+of them it is killed, or stopped until the test says what happens next.
 """
 
 import gc
@@ -22,12 +22,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 SEED = 20260615
 
 Seen = list[tuple[str, str]]
+ForgeProcess = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,16 @@ class Watch:
 def forge() -> None:
     """The process that forks the runs: an order a line on stdin, its answer a line on stdout."""
     import dbt.adapters.clickhouse
-    import dbt.cli.main
+    import dbt.task.build
     import pandas
     import pyarrow.parquet
     from dlt.destinations.impl.clickhouse import clickhouse
 
-    from pipelines import qtickets, run, summary
+    import dashboard
+    from pipelines import check, qtickets, run, summary
 
-    del dbt, pandas, pyarrow, clickhouse, qtickets, run, summary
+    del dbt, pandas, pyarrow, clickhouse, dashboard, check, qtickets, run, summary
+    parse_the_dbt_project()
     # What is here already need not be looked at, or copied, by the garbage collector of a run.
     gc.freeze()
     gc.disable()
@@ -161,6 +165,24 @@ def forge() -> None:
             _, status = os.waitpid(order["pid"], os.WUNTRACED)
             answer = None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def parse_the_dbt_project() -> None:
+    """Half of what dbt does in a short run it does once in a process: it makes its readers."""
+    from dbt.cli.main import dbtRunner
+
+    from pipelines.settings import DBT_PROJECT
+
+    with TemporaryDirectory() as folder:
+        result = dbtRunner().invoke(
+            [
+                *("--quiet", "--no-version-check", "--no-write-json", "--log-level-file", "none"),
+                # The static parser has threads of its own, for which a copy would wait forever.
+                *("parse", "--no-static-parser", "--target-path", folder, "--log-path", folder),
+                *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+            ]
+        )
+    assert result.success, result.exception
 
 
 def become(order: dict[str, Any]) -> None:
@@ -260,11 +282,11 @@ class Run:
 
 @dataclass
 class Forge:
-    """Starts runs; `environment` is that of a live run."""
+    """Starts runs, which write into `folder`; `environment` is that of a live run."""
 
     environment: dict[str, str]
     folder: Path
-    process: "subprocess.Popen[str]"
+    process: ForgeProcess
     count: int = 0
 
     def ask(self, order: dict[str, Any]) -> Any:
@@ -316,8 +338,8 @@ class Forge:
 
 
 @contextmanager
-def forge_at(folder: Path, environment: dict[str, str]) -> Iterator[Forge]:
-    """A forge whose runs write into `folder`."""
+def running_forge() -> Iterator[ForgeProcess]:
+    """The process that forks the runs, for any number of forges."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from tests.forge import forge; forge()"],
         cwd=PROJECT,
@@ -328,7 +350,7 @@ def forge_at(folder: Path, environment: dict[str, str]) -> Iterator[Forge]:
         text=True,
     )
     try:
-        yield Forge(environment, folder, process)
+        yield process
     finally:
         assert process.stdin
         process.stdin.close()

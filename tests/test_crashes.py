@@ -22,7 +22,7 @@ from local_clickhouse.server import wait_for_end
 from sandbox import Fault, World, serve
 
 from .conftest import DASHBOARD_ONLY, DATABASE, Marts, quiet_ports
-from .forge import Forge, Run, forge_at
+from .forge import Forge, ForgeProcess, Run
 from .test_killed import (
     check_marts,
     check_raw,
@@ -63,11 +63,12 @@ def mortal(folder: Path) -> Iterator[LocalServer]:
 
 
 @pytest.fixture(scope="module")
-def runs(service: Any, mortal: LocalServer, folder: Path) -> Iterator[Forge]:
+def runs(service: Any, mortal: LocalServer, forge_process: ForgeProcess, folder: Path) -> Forge:
     """Runs on the server, after a complete one."""
-    with forge_at(folder, live_environment(mortal, service.url, folder / "home")) as forge:
-        forge.complete(marts_flags=DASHBOARD_ONLY)
-        yield forge
+    environment = live_environment(mortal, service.url, folder / "home")
+    forge = Forge(environment, folder, forge_process)
+    forge.complete(marts_flags=DASHBOARD_ONLY)
+    return forge
 
 
 def the_line(run: Run) -> str:

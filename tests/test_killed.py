@@ -20,7 +20,7 @@ from sandbox import World, serve
 
 from .conftest import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, drop_databases
 from .expected import actual_daily, actual_dashboard, dashboard, sales_daily
-from .forge import SEED, Forge, Point, Run, Seen, forge_at
+from .forge import SEED, Forge, ForgeProcess, Point, Run, Seen
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 EVENING = NOW + timedelta(hours=9)
@@ -253,12 +253,13 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    server: LocalServer, forge_process: ForgeProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     folder, world = tmp_path_factory.mktemp("killed"), small_world()
     with serve(world) as service:
         environment = live_environment(server, service.url, folder / "home")
-        with forge_at(folder, environment) as runs:
-            yield Place(server, world, service, runs)
+        yield Place(server, world, service, Forge(environment, folder, forge_process))
 
 
 def happen(world: World, number: int) -> None:

@@ -122,11 +122,12 @@ def test_a_full_refresh_gives_the_same_tables_as_a_normal_build(story: Story) ->
 def test_a_load_cut_between_orders_and_tickets_leaves_yesterdays_sales_in_place(
     world: MartsWorld,
 ) -> None:
-    world.build_models()
+    sales = ("--select", "+v_qtickets_sales_dashboard", "+dim_buyers")
+    world.build_models(*sales)
     before = world.everything()
     world.order(4, "2026-03-31 08:00:00", ticket("900"), baskets_count=2)
 
-    run = world.dbt("build")
+    run = world.dbt("build", *sales)
 
     assert not run.success
     gate = next(name for name in run.statuses if name.startswith("every_ticket_arrived"))
@@ -181,21 +182,27 @@ def test_dates_and_today_follow_the_reporting_time_zone(
     assert today["sold"] == sold_today
 
 
-def _project_with_plan(folder: Path, plan: str) -> Path:
-    project = folder / "dbt_project"
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the dbt project, for another plan."""
+    project = tmp_path / "dbt_project"
     shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    (project / "seeds" / "plan_sales.csv").write_text(
-        f"sales_date,event_id,city,plan_tickets,plan_revenue\n{plan}", encoding="utf-8"
-    )
     return project
 
 
+def _write_plan(project: Path, plan: str) -> None:
+    (project / "seeds" / "plan_sales.csv").write_text(
+        f"sales_date,event_id,city,plan_tickets,plan_revenue\n{plan}", encoding="utf-8"
+    )
+
+
 def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
-    world: MartsWorld, tmp_path: Path
+    world: MartsWorld, project: Path
 ) -> None:
     plan = "2026-03-30,1,Москва,2,1000\n2026-03-30,2,,5,2500.50\n2026-03-29,1,москва,0,0\n"
     plan_and_fact = ("--select", "+v_plan_vs_fact")
-    world.build(*plan_and_fact, project=_project_with_plan(tmp_path / "good", plan))
+    _write_plan(project, plan)
+    world.build(*plan_and_fact, project=project)
 
     rows = world.rows(
         "SELECT toString(sales_date) AS d, event_id, city, plan_tickets, fact_tickets,"
@@ -208,9 +215,8 @@ def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
         ("2026-03-30", "2", "казань", 5, 0, -5, -100.0, -100.0, "RUB"),
     ]
 
-    bad_plan = "2026-02-30,1,,2,1000\n2026-03-30,1,,-2,10\n2026-03-30,1, ,2,1e3\n"
-    bad_project = _project_with_plan(tmp_path / "bad", bad_plan)
-    run = world.dbt("build", *plan_and_fact, project=bad_project)
+    _write_plan(project, "2026-02-30,1,,2,1000\n2026-03-30,1,,-2,10\n2026-03-30,1, ,2,1e3\n")
+    run = world.dbt("build", *plan_and_fact, project=project)
 
     assert run.statuses["plan_sales"] == "error"
     assert run.statuses["v_plan_vs_fact"] == "skipped"
