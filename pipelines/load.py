@@ -27,7 +27,7 @@ from qtickets_source import (
     qtickets_backfill_source,
     qtickets_source,
 )
-from qtickets_source.row_processes import MOST, usable_cores
+from qtickets_source.row_processes import usable_cores
 from qtickets_source.tables import ALL_TABLES
 from qtickets_source.windows import Window, months
 
@@ -179,9 +179,8 @@ def _backfill(
 
 
 def _row_processes() -> AbstractContextManager[RowProcesses | None]:
-    """As many as there are cores, if there is more than one."""
-    cores = usable_cores()
-    return RowProcesses(min(cores, MOST)) if cores > 1 else nullcontext()
+    """Processes that make rows, if there is more than one core for them."""
+    return RowProcesses() if usable_cores() > 1 else nullcontext()
 
 
 def count_only(settings: Settings, service: Service, warehouse: Warehouse | None) -> LoadReport:

@@ -64,11 +64,11 @@ class RowProcesses:
     They end with it, and with the process that started them, however that ends.
 
     Args:
-        count: How many processes.
+        count: How many processes; by default as many as there are cores, up to `MOST`.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int | None = None) -> None:
+        self._count = count or min(usable_cores(), MOST)
         self._of_thread = local()
         self._processes: list[subprocess.Popen[bytes]] = []
 
