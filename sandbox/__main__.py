@@ -21,7 +21,7 @@ def main(
     start: Annotated[str, typer.Option(help="When the orders begin.")] = "2026-01-01",
     end: Annotated[str, typer.Option(help="When they end.")] = "2027-01-01",
     now: Annotated[str | None, typer.Option(help="A clock that stands; else the real one.")] = None,
-    latency_ms: Annotated[float, typer.Option(help="Added to every answer.")] = 0,
+    latency_ms: Annotated[float, typer.Option(help="What an answer takes at least.")] = 0,
     tenge_event: Annotated[bool, typer.Option(help="Sell one event in KZT.")] = False,
     demo: Annotated[bool, typer.Option(help="The demo's organiser, 2026 to 2036.")] = False,
     recorded: Annotated[Path | None, typer.Option(help="Serve a folder of pages.")] = None,

@@ -157,8 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         ours = path.startswith("/sandbox/")
         striking = {} if ours else server.faults.striking(self.path)
         delay = 0 if ours else server.latency_ms + striking.get("latency_ms", {}).get("ms", 0)
-        if delay:
-            time.sleep(delay / 1000)
+        due = time.monotonic() + delay / 1000
         if "timeout" in striking:
             server.log(self.command, self.path, body, 0)
             server.stopping.wait(striking["timeout"].get("seconds", 3600))
@@ -177,6 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = server.answer(self.command, path, authorization, asked)
             if striking and answer.status == 200:
                 answer = Answer(200, changed_payload(striking, answer.payload, body))
+        # What working it out took is part of the time that an answer takes.
+        time.sleep(max(0, due - time.monotonic()))
         server.log(self.command, self.path, body, answer.status)
         self._send(answer, headers, striking.get("truncate"))
 
