@@ -1,5 +1,6 @@
 """From the service to the raw tables: one dlt pipeline run."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -176,6 +177,8 @@ def _backfill(
                 **_row_arguments(settings, report, newest),
             )
             _run(pipeline, source, report)
+            # Or memory grows with history: what dlt leaves of each load are unreachable cycles.
+            gc.collect()
 
 
 def _row_processes() -> AbstractContextManager[RowProcesses | None]:

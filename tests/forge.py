@@ -137,14 +137,13 @@ def forge() -> None:
     """The process that forks the runs: an order a line on stdin, its answer a line on stdout."""
     import dbt.adapters.clickhouse
     import dbt.task.build
-    import pandas
     import pyarrow.parquet
     from dlt.destinations.impl.clickhouse import clickhouse
 
     import dashboard
     from pipelines import check, qtickets, run, summary
 
-    del dbt, pandas, pyarrow, clickhouse, dashboard, check, qtickets, run, summary
+    del dbt, pyarrow, clickhouse, dashboard, check, qtickets, run, summary
     parse_the_dbt_project()
     # What is here already need not be looked at, or copied, by the garbage collector of a run.
     gc.freeze()
