@@ -104,8 +104,9 @@ def _watched_children() -> Iterator[dict[str, int]]:
 
     def watch() -> None:
         while not is_over.wait(0.1):
-            for process in _children() - before:
-                with suppress(OSError):  # It has just ended.
+            # A process, or a thread that started one, may end while it is looked at.
+            with suppress(OSError):
+                for process in _children() - before:
                     peaks[process] = max(peaks.get(process, 0), peak_memory(process))
 
     thread = Thread(target=watch)

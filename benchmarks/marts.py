@@ -99,8 +99,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
     results = Results()
-    full: dict[int, Cost] = {}
-    changed: dict[int, Cost] = {}
+    costs: dict[str, dict[int, Cost]] = {name: {} for name in STEPS}
     for orders in [round(size * scale) for size in ORDERS]:
         told = in_own_process("marts", "build", folder=str(folder), orders=orders, repeat=repeat)
         for name in STEPS:
@@ -111,23 +110,19 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
             cost = Cost(**{**figures, "peak_bytes": int(figures["peak_bytes"])})  # type: ignore[arg-type]
             results.measurements.append(Measurement("marts", name, orders, cost))
             say(f"marts: {name}, {orders:,} orders: {cost.seconds:.1f} s")
-            if name == "full":
-                full[orders] = cost
-            if name == "after a day's changes":
-                changed[orders] = cost
-            if name == "by hand":
-                ratio = full[orders].seconds / cost.seconds
-                what = f"full build over SQL by hand, {orders:,} orders"
-                results.ratios.append(Ratio("marts", what, ratio, ""))
+            costs[name][orders] = cost
+        ratio = costs["full"][orders].seconds / costs["by hand"][orders].seconds
+        what = f"full build over SQL by hand, {orders:,} orders"
+        results.ratios.append(Ratio("marts", what, ratio, ""))
         for name in QUERIES:
             seconds = told.counts[f"ask|{name}"] / 1e9
             what = f"query, 95 % within: {name}"
             results.measurements.append(Measurement("marts", what, orders, Cost(seconds=seconds)))
-    for what, costs in {"full build": full, "after a day's changes": changed}.items():
-        spent = [cost.server_cpu_seconds for cost in costs.values()]
-        growth = exponent(list(costs), spent)
+    for name in ("full", "after a day's changes"):
+        sizes = list(costs[name])
+        growth = exponent(sizes, [cost.server_cpu_seconds for cost in costs[name].values()])
         results.growths.append(
-            Growth("marts", f"{what}: ClickHouse's processor time", list(costs), growth)
+            Growth("marts", f"{name}: ClickHouse's processor time", sizes, growth)
         )
     return results
 

@@ -103,7 +103,11 @@ def order_page(content: bytes) -> Any:
     Raises:
         ValueError: It is no JSON.
     """
-    return _page(_orders, content)
+    try:
+        page = _orders.decode(content)
+    except ValueError:
+        return decoded(content)
+    return {"data": page.data, "paging": page.paging}
 
 
 def order_heads(content: bytes) -> Any:
@@ -112,17 +116,10 @@ def order_heads(content: bytes) -> Any:
     Raises:
         ValueError: It is no JSON.
     """
-    page = _page(_heads, content)
-    if isinstance(page, dict) and isinstance(page.get("data"), list):
-        for head in page["data"]:
-            if isinstance(head, OrderHead):
-                head.content = content
-    return page
-
-
-def _page(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
     try:
-        page = decoder.decode(content)
+        page = _heads.decode(content)
     except ValueError:
         return decoded(content)
+    for head in page.data:
+        head.content = content
     return {"data": page.data, "paging": page.paging}

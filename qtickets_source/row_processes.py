@@ -160,6 +160,7 @@ class RowProcesses:
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Makes rows until requests end."""
+    # Rows are in no cycles: looking for those less often takes less time.
     gc.set_threshold(50_000, 20, 50)
     # Nobody asks any more, or nobody is there to be answered.
     with suppress(EOFError, BrokenPipeError, pickle.UnpicklingError):

@@ -126,16 +126,13 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         values = zip(_values(orders, name), counts, strict=True)
         return [value for value, count in values for _ in range(count)]
 
-    def hashes(kind: str, rows: Sequence[Row], name: str) -> list[str | None]:
-        return [hashed(context.salt, kind, value) for value in _values(rows, name)]
-
     return (
         _table(
             ORDERS,
             "order",
             orders,
             context,
-            buyer_hash=hashes("client", orders, "client_id"),
+            buyer_hash=_hashes(context, "client", orders, "client_id"),
             baskets_count=counts,
         ),
         _table(
@@ -145,7 +142,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
             context,
             _fetched_at=of_order("_fetched_at"),
             order_id=of_order("id"),
-            barcode_hash=hashes("barcode", tickets, "barcode"),
+            barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
         ),
     )
 
@@ -218,7 +215,7 @@ def client_table(clients: Sequence[Row], context: RowContext) -> pa.Table:
         clients,
         context,
         _fetched_at=[client["_fetched_at"] for client in clients],
-        id_hash=[hashed(context.salt, "client", client.get("id")) for client in clients],
+        id_hash=_hashes(context, "client", clients, "id"),
         email_hash=[hashed(context.salt, "email", _folded(c.get("email"))) for c in clients],
         phone_hash=[hashed(context.salt, "phone", _digits(d.get("phone"))) for d in details],
     )
@@ -232,7 +229,7 @@ def barcode_table(show_id: int, tickets: Sequence[Row], context: RowContext) -> 
         tickets,
         context,
         show_id=[show_id] * len(tickets),
-        barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
+        barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
     )
 
 
@@ -243,11 +240,9 @@ def partner_ticket_table(tickets: Sequence[Row], context: RowContext) -> pa.Tabl
         "partner ticket",
         tickets,
         context,
-        barcode_hash=[hashed(context.salt, "barcode", t.get("barcode")) for t in tickets],
-        external_order_hash=[
-            hashed(context.salt, "external order", t.get("external_order_id")) for t in tickets
-        ],
-        external_hash=[hashed(context.salt, "external", t.get("external_id")) for t in tickets],
+        barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
+        external_order_hash=_hashes(context, "external order", tickets, "external_order_id"),
+        external_hash=_hashes(context, "external", tickets, "external_id"),
     )
 
 
@@ -381,10 +376,8 @@ def _table(
     ids = _values(rows, "id")
     columns: dict[str, pa.Array] = {}
     for column in table.columns:
-        values = derived.get(column.name)
-        is_field = values is None
-        if values is None:
-            values = _values(rows, column.name)
+        is_field = column.name not in derived
+        values = _values(rows, column.name) if is_field else derived[column.name]
         types = types_of(values)
         if is_field and not types <= _USUAL_TYPES[column.kind]:
             _note_types(table, column, values, types, context)
@@ -406,6 +399,11 @@ def _values(rows: Sequence[Row], name: str) -> list[Any]:
     if _are_records(rows):
         return list(map(attrgetter(name), rows))
     return [row.get(name) for row in rows]
+
+
+def _hashes(context: RowContext, kind: str, rows: Sequence[Row], name: str) -> list[str | None]:
+    """Hashes of a withheld field of all rows."""
+    return [hashed(context.salt, kind, value) for value in _values(rows, name)]
 
 
 def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowContext) -> None:

@@ -34,6 +34,17 @@ def page_of(orders: list[dict[str, Any]]) -> bytes:
     return json.dumps({"data": orders, "paging": paging}, ensure_ascii=False).encode()
 
 
+def odd_page(place: int, of_ticket: bool, name: str, value: str | None) -> bytes:
+    """A page; a field of one order, or of its first ticket, is this JSON, or missing."""
+    orders = json.loads(json.dumps(ORDERS))
+    row = orders[place]["baskets"][0] if of_ticket else orders[place]
+    if value is None:
+        row.pop(name, None)
+    else:
+        row[name] = "<odd>"
+    return page_of(orders).replace(b'"<odd>"', (value or "").encode())
+
+
 def outcome(content: bytes, decode: Any) -> tuple[Any, Findings]:
     """(tables or the error's text, findings) of a page."""
     context = RowContext(b"a salt for tests")
@@ -63,17 +74,10 @@ def test_live_pages_are_read_as_records() -> None:
 def test_an_odd_value_has_the_same_outcome_as_record_and_as_dict(
     place: int, field: str, of_ticket: str | None, value: str | None
 ) -> None:
-    orders = json.loads(json.dumps(ORDERS))
-    row, name = orders[place], field
-    if of_ticket:
-        row, name = row["baskets"][0], of_ticket
+    name = of_ticket or field
     if name == "id":
         return  # What is no whole number there does not get this far.
-    if value is None:
-        row.pop(name, None)
-    else:
-        row[name] = "<odd>"
-    content = page_of(orders).replace(b'"<odd>"', (value or "").encode())
+    content = odd_page(place, bool(of_ticket), name, value)
 
     assert outcome(content, order_page) == outcome(content, decoded)
 

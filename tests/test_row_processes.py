@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 import qtickets_source.order_pages
 from qtickets_source.answers import OrderHead, decoded, order_heads
 from qtickets_source.errors import BadRow
-from qtickets_source.row_processes import RowProcesses
+from qtickets_source.row_processes import RowProcesses, Tables
 from qtickets_source.rows import Findings, RowContext
 
 from .conftest import PROJECT, REAL_PAGES
-from .test_answers import NOW, ODD, ORDERS, outcome, page_of
+from .test_answers import NOW, ODD, ORDERS, odd_page, outcome, page_of
 
 SALT = b"a salt for tests"
 
@@ -70,13 +70,7 @@ def test_live_pages_become_the_same_rows(processes: RowProcesses) -> None:
 def test_an_odd_value_has_the_same_outcome(
     processes: RowProcesses, place: int, of_ticket: bool, field: str, value: str | None
 ) -> None:
-    orders = json.loads(json.dumps(ORDERS))
-    row = orders[place]["baskets"][0] if of_ticket else orders[place]
-    if value is None:
-        row.pop(field, None)
-    else:
-        row[field] = "<odd>"
-    content = page_of(orders).replace(b'"<odd>"', (value or "").encode())
+    content = odd_page(place, of_ticket, field, value)
 
     assert outcome_elsewhere(processes, content) == outcome(content, decoded)
 
@@ -90,14 +84,14 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return [page_of([order]) for order in orders]
 
 
-def ids_of(processes: RowProcesses, pages: list[bytes]) -> list[int]:
-    made = processes.tables(read(pages), RowContext(SALT))
+def ids_of(made: Iterable[Tables]) -> list[int]:
+    """The ids of all orders."""
     return [row_id for orders, _ in made for row_id in orders["id"].to_pylist()]
 
 
 def test_every_order_of_many_pages_becomes_one_row(pages: list[bytes]) -> None:
     with RowProcesses(2) as processes:
-        ids = ids_of(processes, pages)
+        ids = ids_of(processes.tables(read(pages), RowContext(SALT)))
         assert [process.poll() for process in processes._processes] == [None, None]
 
     assert sorted(ids) == sorted(order["id"] for order in ORDERS)
@@ -108,12 +102,10 @@ def test_what_a_lost_process_had_is_made_without_it(
 ) -> None:
     with RowProcesses(1) as processes, caplog.at_level(logging.WARNING):
         made = processes.tables(read(pages), RowContext(SALT))
-        orders, _ = next(made)
+        first = next(made)
         (process,) = processes._processes
         os.kill(process.pid, signal.SIGKILL)
-        ids = orders["id"].to_pylist() + [
-            row_id for orders, _ in made for row_id in orders["id"].to_pylist()
-        ]
+        ids = ids_of([first, *made])
 
     assert sorted(ids) == sorted(order["id"] for order in ORDERS)
     assert "was lost (-9)" in caplog.text
@@ -125,7 +117,7 @@ def test_where_no_process_can_be_started_rows_are_made_without(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
     with RowProcesses(1) as processes, caplog.at_level(logging.WARNING):
-        ids = ids_of(processes, pages)
+        ids = ids_of(processes.tables(read(pages), RowContext(SALT)))
 
     assert sorted(ids) == sorted(order["id"] for order in ORDERS)
     assert "No process to make rows" in caplog.text
