@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -68,13 +68,14 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
             send_receive_timeout=1800,
         )
         fill(loader, warehouse.raw_db, orders)
-        extent = Extent(is_large=int(str(loader.command(TICKETS))) >= LARGE)
+        is_large = int(str(loader.command(TICKETS))) >= LARGE
+        extent = Extent()
         for name in STEPS:
             if name == "after a day's changes":
                 since = datetime.now(timezone.utc)
                 change(loader, warehouse.raw_db, orders)
                 # As a run plans it, but for the hours before, in which here everything was filled.
-                extent = replace(extent, changed_since=since if extent.is_large else None)
+                extent = Extent(changed_since=since if is_large else None)
             for _ in range(1 if name == STEPS[0] else repeat):
                 with measured(warehouse) as cost:
                     if name == "by hand":

@@ -15,6 +15,8 @@ HOST = "127.0.0.1"
 # A stock server's `keep_alive_timeout`: one so short that a stop never waits for idle clients would
 # close connections just as busy clients use them again, which fails their inserts.
 # `poll_interval` below bounds how long a stop waits for idle clients of the native protocol.
+# `background_merges_mutations_…`: as many at once as on a large machine, in as many threads as this
+# one has; with few, a delete waits a tenth of a second for each part of a table.
 # Without the `ignore_…` line the profile's `default_normal_view_sql_security` has no effect.
 CONFIG = """\
 <clickhouse>
@@ -24,6 +26,7 @@ CONFIG = """\
     <users_config>{users}</users_config>
     <timezone>UTC</timezone>
     <keep_alive_timeout>10</keep_alive_timeout>
+    <background_merges_mutations_concurrency_ratio>16</background_merges_mutations_concurrency_ratio>
     <max_server_memory_usage_to_ram_ratio>0.8</max_server_memory_usage_to_ram_ratio>
     <access_control_improvements>
         <users_without_row_policies_can_read_rows>true</users_without_row_policies_can_read_rows>

@@ -18,12 +18,10 @@ class Extent:
     """How much is built.
 
     Attributes:
-        is_large: Tables are made so that months can be built apart.
-        changed_since: Only months of sales with an order that was fetched after this (UTC);
-            None: everything.
+        changed_since: Only what orders concern that were fetched after this (UTC); None:
+            everything.
     """
 
-    is_large: bool = False
     changed_since: datetime | None = None
 
 
@@ -52,9 +50,8 @@ def build_marts(
 
     # What dbt cannot write into its log is no news on stderr: what failed is in its result.
     logging.raiseExceptions = False
-    if extent.is_large and not extent.changed_since and "--full-refresh" not in flags:
-        # Otherwise dbt would leave months in which nothing is sold any more.
-        flags = (*flags, "--full-refresh")
+    if extent.changed_since and not flags:
+        flags = ("--selector", "changed_rows")
     with environment(dbt_environment(settings, warehouse) | extent_variables(extent)):
         result = dbtRunner().invoke(
             [
@@ -130,12 +127,9 @@ def model_variables(settings: Settings) -> dict[str, str]:
 
 
 def extent_variables(extent: Extent) -> dict[str, str]:
-    """The variables that dbt_project/macros/changed_months.sql reads."""
+    """The variable that dbt_project/macros/changed_rows.sql reads."""
     since = extent.changed_since
-    return {
-        "QTICKETS_LARGE": "true" if extent.is_large else "",
-        "QTICKETS_CHANGED_SINCE": f"{since:%Y-%m-%d %H:%M:%S.%f}" if since else "",
-    }
+    return {"QTICKETS_CHANGED_SINCE": f"{since:%Y-%m-%d %H:%M:%S.%f}" if since else ""}
 
 
 def _report(execution: Any, log: str, warehouse: Warehouse) -> MartsReport:

@@ -6,8 +6,8 @@ since that build neither the project, its settings, the reporting date, the raw 
 themselves have moved. What depends on the hour alone (shows that end) follows within
 `CONFIRMED_FOR`.
 
-Where a whole build takes more than half a minute, only months of sales in which an order changed
-are built anew, on the same conditions but for the raw data; and everything once a reporting date.
+Of a large account only what changed orders concern is built anew, on the same conditions but for
+the raw data; and everything once a reporting date.
 """
 
 import json
@@ -26,14 +26,17 @@ from .warehouse import Warehouse
 
 CONFIRMED_FOR = timedelta(minutes=45)
 
-# Raw versions of tickets from which on months are built apart: a whole build of as many takes about
-# ten seconds, and months cost some statements more.
+# Raw versions of tickets from which on an account is large. A whole build of as many takes about
+# ten seconds, and building only what changed costs some statements more.
 LARGE = 3_000_000
 # Another machine that loads into the same tables may write rows somewhat later than it has read
 # them.
 OVERLAP = timedelta(hours=6)
-# When a larger share of the orders changed, almost every month did.
+# When a larger share of the orders changed, there is little to take over.
 MOST_CHANGED = 0.1
+
+# The end of a part's name: first and last block, level, and the number of its last mutation if any.
+_MUTATION = r"_\d+_\d+_\d+_(\d+)$"
 
 _IGNORED_PARTS = {"target", "logs", "dbt_packages", "__pycache__"}
 
@@ -44,7 +47,6 @@ class MartsState:
 
     Attributes:
         built_at: When `dbt build` last ended well, UTC.
-        is_large: Whether the tables were made so that months can be built apart.
         whole_on: The reporting date on which it last built everything.
         raw_until: The newest `_fetched_at` of orders and tickets before it began, UTC.
         basis: Fingerprint of what its result depends on besides the raw data and the day, and of
@@ -54,7 +56,6 @@ class MartsState:
     """
 
     built_at: datetime
-    is_large: bool
     whole_on: date
     raw_until: datetime
     basis: str
@@ -103,18 +104,16 @@ def plan_build(settings: Settings, warehouse: Warehouse, *, whole: bool = False)
             query_tz="UTC",
         ).result_rows[0]
     raw_until, today = newest.replace(tzinfo=timezone.utc), _today(settings)
-    is_large = tickets >= LARGE
     if (
         not whole
         and last
-        and last.is_large
-        and is_large
+        and tickets >= LARGE
         and last.whole_on == today
         and changed <= MOST_CHANGED * orders
         and last.basis == _basis(settings, warehouse)
     ):
-        return Plan(Extent(is_large, since), raw_until, last.whole_on)
-    return Plan(Extent(is_large), raw_until, today)
+        return Plan(Extent(changed_since=since), raw_until, last.whole_on)
+    return Plan(Extent(), raw_until, today)
 
 
 def marts_state(
@@ -123,7 +122,6 @@ def marts_state(
     """The state of marts that were built just now, as planned."""
     return MartsState(
         built_at=datetime.now(timezone.utc).replace(microsecond=0),
-        is_large=plan.extent.is_large,
         whole_on=plan.whole_on,
         raw_until=plan.raw_until,
         basis=_basis(settings, warehouse),
@@ -162,18 +160,28 @@ def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:
 
 
 def _basis(settings: Settings, warehouse: Warehouse) -> str:
-    variables = {**model_variables(settings), "REPORT_NOW": ""}
     with warehouse.connect(warehouse.transformer) as client:
-        # A table that was built, filled or dropped by anybody else has another uuid or count. Raw
-        # tables grow; another uuid is another table, from a backup.
+        # A table that was built by anybody else has another uuid; one that was filled or changed,
+        # another newest block or mutation. Merges leave both as they are. Raw tables grow; another
+        # uuid is another table, from a backup.
         tables = client.query(
-            "SELECT name, toString(uuid), if(database = {marts:String}, total_rows, 0)"
-            " FROM system.tables WHERE database IN ({marts:String}, {raw:String})"
+            "SELECT name, toString(uuid), changes FROM system.tables AS tables LEFT JOIN ("
+            " SELECT database, table, (uniqExact(partition_id), max(max_block_number),"
+            " max(toUInt64OrZero(extract(name, {mutation:String})))) AS changes"
+            " FROM system.parts WHERE active AND database = {marts:String} GROUP BY ALL"
+            ") AS parts ON tables.database = parts.database AND tables.name = parts.table"
+            " WHERE tables.database IN ({marts:String}, {raw:String})"
             " AND NOT startsWith(name, 'meta_') AND NOT startsWith(name, '_dlt')"
-            " AND NOT is_temporary ORDER BY database, name",
-            parameters={"marts": settings.clickhouse_db, "raw": settings.raw_db},
+            " AND NOT is_temporary ORDER BY tables.database, name",
+            parameters={
+                "marts": settings.clickhouse_db,
+                "raw": settings.raw_db,
+                "mutation": _MUTATION,
+            },
         ).result_rows
-    return _fingerprint(_project_digest(DBT_PROJECT), sorted(variables.items()), tables)
+    return _fingerprint(
+        _project_digest(DBT_PROJECT), sorted(model_variables(settings).items()), tables
+    )
 
 
 def _seen(settings: Settings, warehouse: Warehouse) -> str:
@@ -183,7 +191,7 @@ def _seen(settings: Settings, warehouse: Warehouse) -> str:
     )
     with warehouse.connect(warehouse.transformer) as client:
         raw = client.query(f"SELECT * FROM ({newest}) ORDER BY name").result_rows  # noqa: S608
-    return _fingerprint(raw, settings.report_now, _today(settings))
+    return _fingerprint(raw, _today(settings))
 
 
 def _today(settings: Settings) -> date:

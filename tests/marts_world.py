@@ -75,7 +75,7 @@ class MartsWorld:
         stamped = [{"_fetched_at": self.fetched_at, **row} for row in rows]
         block = "\n".join(json.dumps(row) for row in stamped).encode()
         self._client("loader").raw_insert(
-            f"zakaz_raw.{table}",
+            f"{self.warehouse.raw_db}.{table}",
             insert_block=block,
             fmt="JSONEachRow",
             settings={"date_time_input_format": "best_effort"},

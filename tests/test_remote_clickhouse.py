@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from typer.testing import CliRunner, Result
 import local_clickhouse.configuration
 from local_clickhouse import LocalServer, running_server
 from pipelines.errors import ConfigurationError
-from pipelines.marts import build_marts, dbt_environment
+from pipelines.marts import Extent, build_marts, dbt_environment
 from pipelines.qtickets import app
 from pipelines.run import bootstrap
 from pipelines.settings import DBT_PROJECT, Settings, environment
@@ -37,7 +37,8 @@ from pipelines.warehouse import Warehouse, open_warehouse
 from qtickets_source.tables import ALL_TABLES
 from sandbox import World, serve
 
-from .conftest import DATABASE, Marts, dashboard_only, query
+from .conftest import DATABASE, MODELS_ONLY, Marts, dashboard_only, query
+from .marts_world import MartsWorld, ticket
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
@@ -449,6 +450,7 @@ class Cluster:
             (rf"clusterAllReplicas\(\"{CLUSTER}\", (system\.\w+)\)", r"\1"),
             (r"\b_shard_num\b", "1"),
             (r"FROM system\.clusters", f"FROM {known}"),
+            (r"select engine from", "select concat('Replicated', engine) from"),
         ):
             statement = re.sub(pattern, replacement, statement)
         return statement
@@ -517,6 +519,35 @@ def test_on_a_cluster_every_table_is_made_everywhere_and_replicates_itself(
     for statement in changes:
         literal = statement.replace("\\", "\\\\").replace("'", "\\'")
         assert query(server, "loader", f"SELECT formatQuery('{literal}') AS parsed")
+
+
+def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
+    cluster: Cluster, on_a_cluster: Settings
+) -> None:
+    models = ("--select", "+dim_buyers", "fact_qtickets_sales_daily", *MODELS_ONLY)
+    bootstrap(on_a_cluster, Console(quiet=True))
+    with open_warehouse(on_a_cluster) as warehouse:
+        world = MartsWorld(on_a_cluster, warehouse)
+        world.order(1, "2026-03-30 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
+        world.order(2, "2026-03-30 11:00:00", ticket("700"), buyer_hash="b")
+        build_marts(on_a_cluster, warehouse, *models)
+        world.fetched_at = "2026-03-31 10:00:00"
+        world.order(2, "2026-03-30 11:00:00", ticket("700"), ticket("800"), buyer_hash="b")
+        cluster.statements.clear()
+        since = datetime(2026, 3, 31, 9, 30, tzinfo=timezone.utc)
+        build_marts(on_a_cluster, warehouse, *models, extent=Extent(changed_since=since))
+        buyers = world.rows(
+            f"SELECT buyer_hash, tickets_sold FROM {DATABASE}.dim_buyers ORDER BY buyer_hash"
+        )
+        warehouse.drop()
+
+    assert buyers == [
+        {"buyer_hash": "a", "tickets_sold": 2},
+        {"buyer_hash": "b", "tickets_sold": 2},
+    ]
+    stated = [" ".join(statement.split()).lower() for statement in cluster.statements]
+    assert not [s for s in stated if s.startswith("delete from")]
+    assert [s for s in stated if s.startswith("insert into") and "where not (buyer_hash in" in s]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-{{ config(order_by='(event_id, show_id, sales_date, currency)', partition_by='toYear(sales_date)') }}
-
-{%- set is_changed = in_changed_months('sales_date') %}
-
-{% call with_unchanged(is_changed) %}
+{{ config(
+    materialized='patched',
+    patched_by='month',
+    order_by='(event_id, show_id, sales_date, currency)',
+    partition_by='toYear(sales_date)',
+) }}
 
 select
     sales_date,
@@ -19,7 +20,5 @@ select
     maxIf(tickets._ver, ticket_state = 'sold') as sold_ver
 
 from {{ ref('int_qtickets_paid_tickets') }} as tickets
-where {{ is_changed }}
+where {{ is_changed('month') }}
 group by sales_date, show_id, event_id, city, currency
-
-{% endcall %}

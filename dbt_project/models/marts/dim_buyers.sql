@@ -1,8 +1,10 @@
-{{ config(order_by='buyer_hash') }}
-
-{%- set is_changed = is_changed_buyer('buyer_hash') %}
-
-{% call with_unchanged(is_changed) %}
+-- Large parts stay as they are inserted: merging would write each row once more, for a day's use.
+{{ config(
+    materialized='patched',
+    patched_by='buyer_hash',
+    order_by='buyer_hash',
+    settings={'max_bytes_to_merge_at_max_space_in_pool': 20000000},
+) }}
 
 select
     buyer_hash,
@@ -15,7 +17,5 @@ select
     max(_ver) as _ver
 
 from {{ ref('int_qtickets_paid_tickets') }}
-where buyer_hash != '' and {{ is_changed }}
+where buyer_hash != '' and {{ is_changed('buyer_hash') }}
 group by buyer_hash
-
-{% endcall %}

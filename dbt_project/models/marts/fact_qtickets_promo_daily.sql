@@ -3,16 +3,9 @@
     partition_by='toYear(sales_date)',
 ) }}
 
-{%- set is_changed = in_changed_months('sales_date') %}
-
 with
 
 discounted_sales as (
-
-    {% call with_unchanged(is_changed, [
-        'sales_date', 'event_id', 'city', 'promo_code_id', 'discount_id', 'currency', 'uses',
-        'tickets_sold', 'revenue', 'discount_amount', '_ver',
-    ]) %}
 
     select
         sales_date,
@@ -26,10 +19,26 @@ discounted_sales as (
         toDecimal64(sumIf(tickets.discount_amount, ticket_state = 'sold'), 2) as discount_amount,
         max(_ver) as _ver
     from {{ ref('int_qtickets_paid_tickets') }} as tickets
-    where (promo_code_id != 0 or discount_id != 0 or tickets.discount_amount > 0) and {{ is_changed }}
+    where (promo_code_id != 0 or discount_id != 0 or tickets.discount_amount > 0) and {{ is_changed('month') }}
     group by sales_date, event_id, city, promo_code_id, discount_id, currency
-
-    {% endcall %}
+    {% if changed_since() -%}
+    union all
+    -- Of other months as they are, but for the names.
+    select
+        sales_date,
+        event_id,
+        city,
+        promo_code_id,
+        discount_id,
+        currency,
+        uses,
+        tickets_sold,
+        revenue,
+        discount_amount,
+        _ver
+    from {{ this }}
+    where not ({{ is_changed('month') }})
+    {%- endif %}
 
 )
 

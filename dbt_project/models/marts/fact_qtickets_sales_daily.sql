@@ -1,9 +1,10 @@
 -- Dashboards ask for a range of days of some events: that is the order of the rows.
-{{ config(order_by='(sales_date, event_id, city, currency)', partition_by='toYear(sales_date)') }}
-
-{%- set is_changed = in_changed_months('sales_date') %}
-
-{% call with_unchanged(is_changed) %}
+{{ config(
+    materialized='patched',
+    patched_by='month',
+    order_by='(sales_date, event_id, city, currency)',
+    partition_by='toYear(sales_date)',
+) }}
 
 select
     sales_date,
@@ -15,7 +16,5 @@ select
     {{ sales_measures() }}
 
 from {{ ref('int_qtickets_paid_tickets') }}
-where {{ is_changed }}
+where {{ is_changed('month') }}
 group by sales_date, event_id, city, currency
-
-{% endcall %}

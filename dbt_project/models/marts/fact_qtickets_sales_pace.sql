@@ -64,9 +64,14 @@ days as (
         final_tickets,
         _ver,
         days_until_show < 0 as is_over,
-        toInt32(arrayJoin(range(greatest(toInt32(days_until_show), 0), {{ horizon }} + 1))) as days_before_show,
-        tickets_by_day[days_before_show] as tickets_sold,
-        revenue_by_day[days_before_show] as revenue
+        -- One tuple a day: maps beside an arrayJoin would be copied into each of its rows.
+        arrayJoin(arrayMap(
+            day -> (toInt32(day), tickets_by_day[toInt32(day)], revenue_by_day[toInt32(day)]),
+            range(greatest(toInt32(days_until_show), 0), {{ horizon }} + 1)
+        )) as sold,
+        sold.1 as days_before_show,
+        sold.2 as tickets_sold,
+        sold.3 as revenue
     from sold_shows
 
 ),

@@ -1,11 +1,9 @@
 {{ config(
+    materialized='patched',
+    patched_by='month',
     order_by="(sales_date, event_id, city, currency, " ~ utm_names() | join(', ') ~ ")",
     partition_by='toYear(sales_date)',
 ) }}
-
-{%- set is_changed = in_changed_months('sales_date') %}
-
-{% call with_unchanged(is_changed) %}
 
 select
     sales_date,
@@ -18,7 +16,5 @@ select
     {{ sales_measures() }}
 
 from {{ ref('int_qtickets_paid_tickets') }}
-where {{ is_changed }}
+where {{ is_changed('month') }}
 group by sales_date, event_id, city, currency, {{ utm_names() | join(', ') }}
-
-{% endcall %}

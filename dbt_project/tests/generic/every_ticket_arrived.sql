@@ -8,7 +8,7 @@ tickets_by_order as (
 
     select order_id, count() as tickets
     from {{ model }}
-    where {{ qtickets.is_changed_order('order_id') }}
+    where {{ qtickets.is_changed('month, order_id') }}
     group by order_id
 
 )
@@ -17,7 +17,7 @@ select orders.order_id, orders.baskets_count, tickets_by_order.tickets
 from (
     select id as order_id, baskets_count
     from {{ source('qtickets_raw', 'orders') }} final
-    where payed and {{ qtickets.is_changed_order('id') }}
+    where payed and {{ qtickets.is_changed('order_id', 'id') }}
 ) as orders
 left join tickets_by_order on orders.order_id = tickets_by_order.order_id
 where orders.baskets_count != coalesce(tickets_by_order.tickets, 0)

@@ -12,7 +12,7 @@ recent_orders as (
     where
         payed
         and price is not null
-        and {{ qtickets.is_changed_order('id') }}
+        and {{ qtickets.is_changed('order_id', 'id') }}
         and _fetched_at >= (
             select max(_fetched_at) - interval 3 day from {{ source('qtickets_raw', 'orders') }}
         )
@@ -23,7 +23,7 @@ tickets_by_order as (
 
     select order_id, sum(amount) as amount
     from {{ model }}
-    where order_id in (select order_id from recent_orders)
+    where {{ qtickets.is_changed('month, order_id') }} and order_id in (select order_id from recent_orders)
     group by order_id
 
 )

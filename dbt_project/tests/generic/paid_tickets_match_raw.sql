@@ -1,8 +1,6 @@
-{#- Staging keeps every ruble: the same tickets counted straight from raw, another way; of
-    months that were built anew. -#}
+{#- Staging keeps every ruble: the same tickets counted straight from raw, another way; those of
+    orders that were built anew. -#}
 {% test paid_tickets_match_raw(model) %}
-
-{%- set sale_date = qtickets.order_sale_date() %}
 
 with
 
@@ -10,7 +8,7 @@ from_model as (
 
     select count() as tickets, sum(amount) as amount
     from {{ model }}
-    where {{ qtickets.in_changed_months('sales_date') }}
+    where {{ qtickets.is_changed('month, order_id') }}
 
 ),
 
@@ -21,16 +19,9 @@ from_raw as (
     where (order_id, _fetched_at) in (
         select id, max(_fetched_at)
         from {{ source('qtickets_raw', 'orders') }}
-        {% if qtickets.changed_since() -%}
-        where id in (
-            select id from {{ source('qtickets_raw', 'orders') }}
-            where {{ qtickets.in_changed_months(sale_date) }}
-        )
-        {% endif -%}
+        where {{ qtickets.is_changed('order_id', 'id') }}
         group by id
-        having
-            argMax(payed, _fetched_at)
-            and {{ qtickets.in_changed_months('argMax(' ~ sale_date ~ ', _fetched_at)') }}
+        having argMax(payed, _fetched_at)
     )
 
 )

@@ -1,4 +1,4 @@
-"""Building only the months in which something changed gives the marts that building all gives."""
+"""Building only what changed, time after time, gives the marts that building everything gives."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -17,13 +17,13 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from sandbox import Fault, serve
 
-from .conftest import DASHBOARD_ONLY, MODELS_ONLY, Marts, dashboard_only
+from .conftest import DASHBOARD_ONLY, DATABASE, Marts, dashboard_only
 from .marts_world import MartsWorld, event, marts_world, seats, show, ticket
 from .test_runs import Runner, report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 VK = '{"utm_source":"vk"}'
-WHOLE = Extent(is_large=True)
+WHOLE = Extent()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
         yield world
 
 
-def test_months_that_changed_are_those_of_a_whole_build(world: MartsWorld) -> None:
+def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> None:
     world.fetched_at = "2026-03-31 09:00:00"
     world.insert("events", event(1), event(2, city_name="Казань"))
     world.insert("shows", show(11), show(21, 2))
@@ -49,7 +49,7 @@ def test_months_that_changed_are_those_of_a_whole_build(world: MartsWorld) -> No
     )
     world.insert("promo_codes", {"id": 7, "code": "SPRING"})
     world.order(8, None, ticket("120"), buyer_hash="f")
-    world.build_models("--full-refresh", extent=WHOLE)
+    world.build_models()
 
     # A refund, a sale, a ticket that is exchanged away, an order that is paid, one that is no
     # longer, one that gets another buyer.
@@ -61,7 +61,7 @@ def test_months_that_changed_are_those_of_a_whole_build(world: MartsWorld) -> No
     world.order(8, "2026-03-31 09:45:00", ticket("120"), buyer_hash="f")
     world.order(6, None, ticket("100"), buyer_hash="d")
     world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="g")
-    months = same_as_whole(world, since="2026-03-31 09:30:00")
+    months = build_changed(world, since="2026-03-31 09:30:00")
     assert months == [202510, 202601, 202602, 202603]
     buyers = {row["buyer_hash"] for row in world.rows("SELECT buyer_hash FROM zakaz.dim_buyers")}
     assert buyers == {"a", "b", "c", "f", "g"}
@@ -75,21 +75,33 @@ def test_months_that_changed_are_those_of_a_whole_build(world: MartsWorld) -> No
     world.order(5, None, ticket("900"), buyer_hash="c")
     world.insert("events", event(2, city_name="Томск"))
     world.insert("promo_codes", {"id": 7, "code": "SUMMER"})
-    months = same_as_whole(world, since="2026-03-31 10:30:00", tested=True)
+    months = build_changed(world, since="2026-03-31 10:30:00", tested=True)
     assert months == [202510, 202511, 202512, 202601, 202603]
     sold = world.rows("SELECT DISTINCT toYYYYMM(sales_date) m FROM zakaz.fact_qtickets_sales_daily")
     assert not {202511, 202601} & {row["m"] for row in sold}
 
+    masked = world.rows("SELECT DISTINCT table FROM system.mutations WHERE database = 'zakaz'")
+    assert {row["table"] for row in masked} == {
+        "int_qtickets_paid_tickets",
+        "int_qtickets_show_days",
+        "dim_buyers",
+        "fact_qtickets_sales_daily",
+        "fact_qtickets_sales_utm_daily",
+    }
+    patched = world.everything()
+    world.build_models()
+    assert patched == world.everything()
 
-def same_as_whole(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
-    """Builds the changed months, then everything, and compares; returns the months."""
-    moment = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
-    flags = () if tested else MODELS_ONLY
-    world.build(*flags, extent=Extent(is_large=True, changed_since=moment))
-    by_month = world.everything()
+
+def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
+    """Builds what changed, on the tables as they are; returns the months of it."""
+    extent = Extent(changed_since=datetime.fromisoformat(since).replace(tzinfo=timezone.utc))
+    if tested:
+        settings = world.settings.model_copy(update={"report_now": "2026-03-31 12:00:00"})
+        build_marts(settings, world.warehouse, extent=extent)
+    else:
+        world.build_models(extent=extent)
     months = world.rows("SELECT DISTINCT month FROM zakaz.int_qtickets_changed ORDER BY month")
-    world.build_models("--full-refresh", extent=WHOLE)
-    assert by_month == world.everything()
     return [row["month"] for row in months]
 
 
@@ -101,23 +113,24 @@ def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("every_account_is_large")
-def test_months_are_built_apart_only_on_what_one_build_has_left_whole(
+def test_tables_are_patched_only_where_one_build_has_left_them_whole(
     settings_for: Callable[..., Settings],
     run_once: Runner,
     marts: Marts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = world_until(NOW)
+    world, sales = world_until(NOW), "int_qtickets_paid_tickets"
     with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
 
-        def extent() -> Extent:
+        def extent(**settings_of_it: str) -> Extent:
             with open_warehouse(settings) as warehouse:
-                return plan_build(settings, warehouse).extent
+                asked = settings.model_copy(update=settings_of_it)
+                return plan_build(asked, warehouse).extent
 
         first = run_once(settings)
         assert first.marts_state
-        apart = Extent(is_large=True, changed_since=first.marts_state.raw_until)
+        apart = Extent(changed_since=first.marts_state.raw_until)
         assert extent() == apart
 
         world.sell(tickets=2, price=500)
@@ -125,15 +138,23 @@ def test_months_are_built_apart_only_on_what_one_build_has_left_whole(
         second = run_once(settings)
         assert second.marts_state and second.marts_state.raw_until > apart.changed_since
         assert extent().changed_since
+        assert extent(report_now="2026-06-14 12:00:00") == WHOLE, "views say another moment"
         with monkeypatch.context() as another_day:
             another_day.setattr(pipelines.rebuild, "_today", lambda _: date(2030, 1, 1))
             assert extent() == WHOLE
 
-        by_month = marts.snapshot()
+        patched = marts.snapshot()
         with open_warehouse(settings) as warehouse:
             build_marts(settings, warehouse, *DASHBOARD_ONLY, extent=WHOLE)
-        assert marts.snapshot() == by_month
+        assert marts.snapshot() == patched
         assert extent() == WHOLE, "somebody has built the tables"
+
+        assert run_once(settings).marts.models
+        assert extent().changed_since
+        marts.rows(f"OPTIMIZE TABLE {DATABASE}.{sales} FINAL")
+        assert extent().changed_since, "ClickHouse merges when it likes"
+        marts.rows(f"DELETE FROM {DATABASE}.{sales} WHERE quantity = 1")
+        assert extent() == WHOLE, "somebody has changed a table"
 
         assert run_once(settings).marts.models
         assert extent().changed_since
