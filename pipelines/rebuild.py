@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .job_record import JobRecord
 from .load import RAW_TABLES
 from .marts import Extent, model_variables
 from .settings import DBT_PROJECT, Settings
@@ -116,10 +117,15 @@ def plan_build(settings: Settings, warehouse: Warehouse, *, whole: bool = False)
     return Plan(Extent(), raw_until, today)
 
 
-def marts_state(
-    settings: Settings, warehouse: Warehouse, plan: Plan, warnings: list[str]
-) -> MartsState:
-    """The state of marts that were built just now, as planned."""
+def marts_state(record: JobRecord, plan: Plan, warnings: list[str]) -> MartsState | None:
+    """The state of marts that were built just now, as planned, by a run.
+
+    None if another run was under way, on another machine: it may have swapped in tables that it
+    began earlier.
+    """
+    settings, warehouse = record.settings, record.warehouse
+    if _others_since(record):
+        return None
     return MartsState(
         built_at=datetime.now(timezone.utc).replace(microsecond=0),
         whole_on=plan.whole_on,
@@ -141,6 +147,19 @@ def still_valid(settings: Settings, warehouse: Warehouse) -> MartsState | None:
         return None
     is_same = last.seen == _seen(settings, warehouse) and last.basis == _basis(settings, warehouse)
     return last if is_same else None
+
+
+def _others_since(record: JobRecord) -> bool:
+    """Whether a run other than this one began or ended since it began."""
+    jobs = f"`{record.warehouse.marts_db}`"
+    with record.warehouse.connect(record.warehouse.transformer) as client:
+        moments = client.query(
+            f"SELECT count() FROM (SELECT run_id, started_at AS at FROM {jobs}.meta_job_starts"  # noqa: S608
+            f" UNION ALL SELECT run_id, finished_at FROM {jobs}.meta_job_runs)"
+            f" WHERE at > {_moment(record.started_at)} AND run_id != {{own:String}}",
+            parameters={"own": str(record.run_id)},
+        ).result_rows
+    return bool(moments[0][0])
 
 
 def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:

@@ -24,7 +24,7 @@ from .progress import TerminalProgress
 from .rebuild import MartsState, marts_state, plan_build, still_valid
 from .service import open_service
 from .settings import Settings
-from .warehouse import Warehouse, open_warehouse
+from .warehouse import Warehouse, open_warehouse, row_counts
 
 
 @dataclass
@@ -149,7 +149,7 @@ def run(
                         report.datasets = sorted(set(RAW_TABLES) - settings.skipped)
                 if not skip_marts:
                     flags = ("--full-refresh",) if full_refresh else ()
-                    _build(settings, warehouse, report, console, *flags)
+                    _build(record, report, console, *flags)
             if not skip_marts:
                 _write_page(settings, warehouse, report)
         except (ServiceError, MartsError):
@@ -160,9 +160,8 @@ def run(
     return report
 
 
-def _build(
-    settings: Settings, warehouse: Warehouse, report: RunReport, console: Console, *flags: str
-) -> None:
+def _build(record: JobRecord, report: RunReport, console: Console, *flags: str) -> None:
+    settings, warehouse = record.settings, record.warehouse
     with report.timed("marts"):
         nothing_new = not report.rows and not flags
         if nothing_new and (state := still_valid(settings, warehouse)):
@@ -175,7 +174,7 @@ def _build(
             report.marts = build_marts(settings, warehouse, *flags, extent=plan.extent)
         after = table_rows(warehouse)
         report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
-        report.marts_state = marts_state(settings, warehouse, plan, report.marts.warnings)
+        report.marts_state = marts_state(record, plan, report.marts.warnings)
 
 
 def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> None:
@@ -313,9 +312,4 @@ def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
 def table_rows(warehouse: Warehouse) -> dict[str, int]:
     """Rows of each table of the marts."""
     with warehouse.connect(warehouse.transformer) as client:
-        rows = client.query(
-            "SELECT name, total_rows FROM system.tables"
-            " WHERE database = {db:String} AND total_rows IS NOT NULL",
-            parameters={"db": warehouse.marts_db},
-        ).result_rows
-    return {str(name): int(total) for name, total in rows}
+        return row_counts(client, warehouse.marts_db)

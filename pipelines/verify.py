@@ -22,7 +22,7 @@ from .cli import EnvFile, failures_in_one_line
 from .errors import ExitCode, RunError
 from .redaction import without_secrets
 from .settings import CASSETTE, PROJECT, Settings, read_settings
-from .warehouse import Warehouse, open_warehouse
+from .warehouse import Warehouse, open_warehouse, row_counts
 
 COMMAND = "pipelines/qtickets.py"
 PACKAGES = ("dlt", "dbt-core", "dbt-clickhouse", "clickhouse-connect", "chdb-core", "pydantic")
@@ -164,15 +164,15 @@ def stored(warehouse: Warehouse) -> Stored:
     gross: dict[str, Decimal] = {}
     for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
+            counts = row_counts(client, database)
             found = client.query(
-                "SELECT name, total_rows, toString(uuid), engine LIKE '%Replacing%'"
-                " FROM system.tables"
+                "SELECT name, toString(uuid), engine LIKE '%Replacing%' FROM system.tables"
                 " WHERE database = {db:String} AND total_rows IS NOT NULL ORDER BY name",
                 parameters={"db": database},
             ).result_rows
-            for name, count, uuid, loses_versions in found:
-                table = f"{database}.{name}"
-                rows[table] = int(count)
+            for name, uuid, loses_versions in found:
+                table, count = f"{database}.{name}", counts.get(name, 0)
+                rows[table] = count
                 marks[table] = f"{uuid} {count}"
                 if loses_versions:
                     # A merge in the background lowers the count; nothing but a load moves this.

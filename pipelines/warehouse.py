@@ -220,6 +220,21 @@ def _client(warehouse: Warehouse, login: Login) -> Client:
     )
 
 
+def row_counts(client: Client, database: str) -> dict[str, int]:
+    """Rows of each table of a database; `system.tables` would count masked ones as well."""
+    names = client.query(
+        "SELECT name FROM system.tables WHERE database = {db:String} AND total_rows IS NOT NULL",
+        parameters={"db": database},
+    ).result_rows
+    if not names:
+        return {}
+    counts = " UNION ALL ".join(
+        f"SELECT '{name}', count() FROM `{database}`.`{name}`"  # noqa: S608
+        for (name,) in names
+    )
+    return {str(name): int(count) for name, count in client.query(counts).result_rows}
+
+
 def _exists(client: Client, what: str, name: str) -> bool:
     return bool(client.command(f"EXISTS {what} {name}"))
 

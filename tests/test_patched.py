@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dbt.adapters.clickhouse.impl import ClickHouseAdapter
 from rich.console import Console
 
 import pipelines.rebuild
+import pipelines.run
 from local_clickhouse import LocalServer
 from pipelines.errors import ServiceError
+from pipelines.job_record import start_job
 from pipelines.marts import Extent, build_marts
 from pipelines.rebuild import plan_build
-from pipelines.run import run
+from pipelines.run import run, table_rows
 from pipelines.settings import Settings
-from pipelines.warehouse import open_warehouse
+from pipelines.warehouse import Warehouse, open_warehouse
 from sandbox import Fault, serve
 
-from .conftest import DASHBOARD_ONLY, DATABASE, Marts, dashboard_only
+from .conftest import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, dashboard_only
 from .marts_world import MartsWorld, event, marts_world, seats, show, ticket
 from .test_runs import Runner, report_now, world_until
 
@@ -88,9 +92,30 @@ def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> N
         "fact_qtickets_sales_daily",
         "fact_qtickets_sales_utm_daily",
     }
+    days = world.row("SELECT count() AS days FROM zakaz.fact_qtickets_sales_daily")["days"]
+    assert table_rows(world.warehouse)["fact_qtickets_sales_daily"] == days
     patched = world.everything()
     world.build_models()
     assert patched == world.everything()
+
+
+def test_where_tables_cannot_be_exchanged_nothing_is_patched(
+    world: MartsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = "SELECT count() AS tickets FROM zakaz.int_qtickets_paid_tickets"
+    before = world.row(tickets)
+    assert before["tickets"]
+    monkeypatch.setattr(ClickHouseAdapter, "supports_atomic_exchange", lambda _: False)
+
+    run = world.dbt(
+        *("build", "--select", "int_qtickets_changed", "int_qtickets_paid_tickets"),
+        *MODELS_ONLY,
+        extent=Extent(changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc)),
+    )
+
+    assert run.statuses["int_qtickets_paid_tickets"] == "error"
+    assert "cannot be patched" in run.messages["int_qtickets_paid_tickets"]
+    assert world.row(tickets) == before
 
 
 def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
@@ -160,6 +185,20 @@ def test_tables_are_patched_only_where_one_build_has_left_them_whole(
         assert extent().changed_since
         run(settings, Console(quiet=True), skip_marts=True)
         assert extent() == WHOLE, "the last run did not build the marts"
+
+        assert run_once(settings).marts.models
+        assert extent().changed_since
+        with monkeypatch.context() as at_once:
+            building = pipelines.run.build_marts
+
+            def another_begins(asked: Settings, at: Warehouse, *flags: str, **how: Extent) -> Any:
+                start_job(asked.model_copy(update={"job_name": "another"}), at)
+                return building(asked, at, *flags, **how)
+
+            at_once.setattr(pipelines.run, "build_marts", another_begins)
+            world.sell(tickets=1, price=500)
+            assert run_once(settings).marts.models
+        assert extent() == WHOLE, "another machine's run was under way"
 
         assert run_once(settings).marts.models
         assert extent().changed_since

@@ -7,8 +7,14 @@
 {% materialization patched, adapter='clickhouse' %}
 
   {%- set existing = load_cached_relation(this) -%}
-  {%- if not qtickets.changed_since() or existing is none or not existing.can_exchange -%}
+  {%- if not qtickets.changed_since() -%}
     {{ return(materialization_table_clickhouse()) }}
+  {%- elif existing is none or not existing.can_exchange -%}
+    {#- The model's rows are those that changed: as a table they would be all there is. -#}
+    {{ exceptions.raise_compiler_error(
+        this ~ " cannot be patched: it is not there, or the server cannot exchange tables in its database"
+        ~ " (the engine has to be Atomic). The next run builds everything."
+    ) }}
   {%- endif -%}
 
   {%- set target = this.incorporate(type='table') -%}
