@@ -151,15 +151,15 @@ def still_valid(settings: Settings, warehouse: Warehouse) -> MartsState | None:
 
 def _others_since(record: JobRecord) -> bool:
     """Whether a run other than this one began or ended since it began."""
-    jobs = f"`{record.warehouse.marts_db}`"
+    db = f"`{record.warehouse.marts_db}`"
     with record.warehouse.connect(record.warehouse.transformer) as client:
-        moments = client.query(
-            f"SELECT count() FROM (SELECT run_id, started_at AS at FROM {jobs}.meta_job_starts"  # noqa: S608
-            f" UNION ALL SELECT run_id, finished_at FROM {jobs}.meta_job_runs)"
+        others = client.query(
+            f"SELECT count() FROM (SELECT run_id, started_at AS at FROM {db}.meta_job_starts"  # noqa: S608
+            f" UNION ALL SELECT run_id, finished_at FROM {db}.meta_job_runs)"
             f" WHERE at > {_moment(record.started_at)} AND run_id != {{own:String}}",
             parameters={"own": str(record.run_id)},
-        ).result_rows
-    return bool(moments[0][0])
+        ).result_rows[0][0]
+    return bool(others)
 
 
 def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:

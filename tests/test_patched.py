@@ -48,9 +48,7 @@ def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> N
     world.order(5, "2026-01-15 10:00:00", ticket("900"), ticket("950"), buyer_hash="c")
     world.order(6, "2026-02-15 10:00:00", ticket("100"), buyer_hash="d", promo_code_id=7)
     world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="e")
-    world.order(
-        10, "2025-12-16 10:00:00", ticket("140"), promo_code_id=7, utm='{"utm_source":"vk"}'
-    )
+    world.order(10, "2025-12-16 10:00:00", ticket("140"), promo_code_id=7, utm=VK)
     world.insert("promo_codes", {"id": 7, "code": "SPRING"})
     world.order(8, None, ticket("120"), buyer_hash="f")
     world.build_models()

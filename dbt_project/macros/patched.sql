@@ -54,3 +54,9 @@
   {{ return({'relations': [target]}) }}
 
 {% endmaterialization %}
+
+{#- Settings of the large ones: parts of more than 20 MB stay as they are inserted. Merging would write
+    each row once more, for the day until the table is made anew. -#}
+{% macro large_parts_unmerged() -%}
+    {{ return({'max_bytes_to_merge_at_max_space_in_pool': 20000000}) }}
+{%- endmacro %}

@@ -1,10 +1,9 @@
--- Months of sales are built anew, and refunds are looked for: that is the order of the rows. Large
--- parts stay as they are inserted: merging would write each row once more, for a day's use.
+-- Months of sales are built anew, and refunds are looked for: that is the order of the rows.
 {{ config(
     materialized='patched',
     patched_by='month, order_id',
     order_by='(toYYYYMM(sales_date), ticket_state, event_id, sales_date, order_id, ticket_id)',
-    settings={'max_bytes_to_merge_at_max_space_in_pool': 20000000},
+    settings=large_parts_unmerged(),
 ) }}
 
 with

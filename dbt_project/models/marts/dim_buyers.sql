@@ -1,9 +1,8 @@
--- Large parts stay as they are inserted: merging would write each row once more, for a day's use.
 {{ config(
     materialized='patched',
     patched_by='buyer_hash',
     order_by='buyer_hash',
-    settings={'max_bytes_to_merge_at_max_space_in_pool': 20000000},
+    settings=large_parts_unmerged(),
 ) }}
 
 select

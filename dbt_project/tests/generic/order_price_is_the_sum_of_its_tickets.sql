@@ -23,6 +23,7 @@ tickets_by_order as (
 
     select order_id, sum(amount) as amount
     from {{ model }}
+    -- These are among the changed ones; their months spare reading all others.
     where {{ qtickets.is_changed('month, order_id') }} and order_id in (select order_id from recent_orders)
     group by order_id
 
