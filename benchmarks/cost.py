@@ -103,7 +103,8 @@ def _watched_children() -> Iterator[dict[str, int]]:
     before, is_over = _children(), Event()
 
     def watch() -> None:
-        while not is_over.wait(0.1):
+        # What is looked at is a high-water mark, and looking costs three milliseconds.
+        while not is_over.wait(1):
             # A process, or a thread that started one, may end while it is looked at.
             with suppress(OSError):
                 for process in _children() - before:

@@ -7,7 +7,7 @@ comes as dicts. The rows are the same either way.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -47,12 +47,35 @@ class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True)
         return getattr(self, name, None)
 
 
-def _record(name: str, table: RawTable, hashed: str, **nested: Any) -> Any:
+ORDER_AS_SENT = tuple(
+    "id uniqid payed payed_at client_id client site_id site payment_id payment_type_id"
+    " payment_card_number payment_url cancel_url basket_user_id backend_user_id access_code_id"
+    " discount_id promo_code_id reserved reserved_to reserve_extended event_id price"
+    " original_price currency_id utm custom fields baskets refunds integrations created_at"
+    " updated_at deleted_at".split()
+)
+TICKET_AS_SENT = tuple(
+    "id series barcode show_id seat_id seat_name original_price ticket_original_price"
+    " discount_value price ticket_amount service_fee_amount multiprice_code quantity client_email"
+    " client_phone client_name client_surname client_middlename organization_name legal_name"
+    " work_position inn kpp comment pdf_url passbook_url related_baskets services checked_at"
+    " created_at updated_at deleted_at refunded_at refunded_amount refunded_deduction_amount"
+    " refunds".split()
+)
+"""Fields in the order in which the service sends them. In another order they are decoded as well,
+but a field is looked for from the last one on: found at once, a page takes two thirds of the time.
+"""
+
+
+def _record(
+    name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **nested: Any
+) -> Any:
     """The record of a table's row: it has all fields that make columns, and no unknown ones.
 
     Args:
         name: Of the class.
         table: Whose fields.
+        as_sent: Their order.
         hashed: The withheld field that becomes a hash; the others are skipped over.
         nested: Types of fields that become rows elsewhere.
     """
@@ -63,6 +86,8 @@ def _record(name: str, table: RawTable, hashed: str, **nested: Any) -> Any:
         *((field, msgspec.Raw, _SKIPPED) for field in table.withheld - {hashed}),
         *nested.items(),
     ]
+    places = {field: place for place, field in enumerate(as_sent)}
+    fields.sort(key=lambda field: places.get(field[0], len(places)))
     return msgspec.defstruct(
         name, fields, bases=(Record,), kw_only=True, gc=False, forbid_unknown_fields=True
     )
@@ -70,8 +95,10 @@ def _record(name: str, table: RawTable, hashed: str, **nested: Any) -> Any:
 
 _SKIPPED = msgspec.Raw(b"null")
 
-TicketRecord: Any = _record("TicketRecord", TICKETS, "barcode")
-OrderRecord: Any = _record("OrderRecord", ORDERS, "client_id", baskets=list[TicketRecord])
+TicketRecord: Any = _record("TicketRecord", TICKETS, TICKET_AS_SENT, "barcode")
+OrderRecord: Any = _record(
+    "OrderRecord", ORDERS, ORDER_AS_SENT, "client_id", baskets=list[TicketRecord]
+)
 
 
 class _OrderPage(msgspec.Struct):

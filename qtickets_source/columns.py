@@ -31,6 +31,7 @@ _AS_THEY_ARE: dict[Kind, tuple[frozenset[type], ...]] = {
     "text": (frozenset({str}),),
 }
 _EMPTY: tuple[Any, ...] = (None, [], "", {})
+_CAN_BE_EMPTY = frozenset({list, dict, str})
 _LARGEST: dict[Kind, int] = {"integer": 2**63 - 1, "money": 10**16 - 1}
 
 
@@ -74,7 +75,11 @@ def to_arrow(
 
 def _fast(kind: Kind, values: Sequence[Any], types: Set[type]) -> pa.Array | None:
     """The column at once, or None where a value needs a closer look."""
+    if not types:
+        return pa.nulls(len(values), ARROW_TYPES[kind])
     if kind == "json":
+        if types <= _CAN_BE_EMPTY and not any(values):
+            return pa.nulls(len(values), pa.string())
         texts = [None if value in _EMPTY else json_text(value) for value in values]
         return pa.array(texts, pa.string())
     if not any(types <= taken for taken in _AS_THEY_ARE.get(kind, ())):
@@ -89,7 +94,7 @@ def _fast(kind: Kind, values: Sequence[Any], types: Set[type]) -> pa.Array | Non
             return pa.array(values, ARROW_TYPES[kind])
         array = pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
         extremes = pc.min_max(array).as_py()
-        is_plausible = not types or EARLIEST <= extremes["min"] <= extremes["max"] <= LATEST
+        is_plausible = EARLIEST <= extremes["min"] <= extremes["max"] <= LATEST
         return array if is_plausible else None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         return None

@@ -92,14 +92,14 @@ def hashed(salt: bytes, kind: str, value: object) -> str | None:
     if value is None or value == "":
         return None
     # A copy of what was begun with the key takes half as long as to begin anew.
-    hash_ = _begun(salt).copy()
-    hash_.update(f"{kind}:{value}".encode("utf-8", "surrogatepass"))
+    hash_ = _begun(salt, kind).copy()
+    hash_.update(str(value).encode("utf-8", "surrogatepass"))
     return hash_.hexdigest()
 
 
-@lru_cache(maxsize=10)
-def _begun(salt: bytes) -> blake2b:
-    return blake2b(key=salt, digest_size=16)
+@lru_cache(maxsize=100)
+def _begun(salt: bytes, kind: str) -> blake2b:
+    return blake2b(f"{kind}:".encode(), key=salt, digest_size=16)
 
 
 def looks_personal(name: str, value: object) -> bool:

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from .errors import BadRow
@@ -49,16 +49,6 @@ def parse_timestamp(value: object, where: str) -> datetime | None:
     return parsed.astimezone(timezone.utc)
 
 
-# A row is held against each condition of a list in turn.
-@lru_cache(maxsize=500)
-def _moment(text: str) -> datetime | None:
-    """A timestamp in the usual form; None for one that needs a closer look."""
-    try:
-        return parse_timestamp(text, "")
-    except BadRow:
-        return None
-
-
 @dataclass(frozen=True)
 class Condition:
     """One line of `where`: column, operator, value (a number, text or an aware datetime)."""
@@ -76,17 +66,28 @@ class Condition:
 
     def holds(self, row: dict[str, Any]) -> bool:
         """Whether `row` satisfies the condition. Null satisfies none, as in SQL."""
-        actual = row.get(self.column)
-        if isinstance(self.value, datetime):
-            if not isinstance(actual, str) or (moment := _moment(actual)) is None:
-                moment = parse_timestamp(actual, f"id {row.get('id')}: `{self.column}`")
-            actual = moment
-        return actual is not None and _COMPARE[self.operator](actual, self._expected)
+        return self.is_met_by(self.value_of(row))
+
+    @cached_property
+    def is_about_time(self) -> bool:
+        """Whether moments are compared, else values as they are."""
+        return isinstance(self.value, datetime)
+
+    def value_of(self, row: dict[str, Any]) -> Any:
+        """The row's value to compare."""
+        value = row.get(self.column)
+        if self.is_about_time:
+            return parse_timestamp(value, f"id {row.get('id')}: `{self.column}`")
+        return value
+
+    def is_met_by(self, value: Any) -> bool:
+        """Whether a value to compare satisfies the condition."""
+        return value is not None and _COMPARE[self.operator](value, self._expected)
 
     @cached_property
     def _expected(self) -> Any:
         """What rows are held against: a moment as it was sent, in whole seconds."""
-        return self.value.replace(microsecond=0) if isinstance(self.value, datetime) else self.value
+        return self.value.replace(microsecond=0) if self.is_about_time else self.value
 
 
 def where(conditions: Iterable[Condition]) -> list[dict[str, Any]]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from .answers import Record
 from .columns import flag, json_text, plain_text, to_arrow, types_of
@@ -115,46 +115,60 @@ def listed(value: Any) -> list[Row] | None:
     return rows if are_rows else None
 
 
+class _Fields:
+    """Rows by field: `fields["name"]` are the values of all rows, null where a row lacks it."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.are_of_records = bool(rows) and isinstance(rows[0], Record)
+        self._values: dict[str, Sequence[Any]] = {}
+        if self.are_of_records:
+            columns = zip(*map(astuple, rows), strict=True)
+            self._values.update(zip(rows[0].__struct_fields__, columns, strict=True))
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        if name not in self._values:
+            self._values[name] = [row.get(name) for row in self.rows]
+        return self._values[name]
+
+
 def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
     """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
-    baskets = _baskets(orders, context)
-    tickets = list(chain.from_iterable(baskets))
-    counts = [len(of_order) for of_order in baskets]
-
-    def of_order(name: str) -> list[Any]:
-        """An order's value for each of its tickets."""
-        values = zip(_values(orders, name), counts, strict=True)
-        return [value for value, count in values for _ in range(count)]
-
-    return (
-        _table(
-            ORDERS,
-            "order",
-            orders,
-            context,
-            buyer_hash=_hashes(context, "client", orders, "client_id"),
-            baskets_count=counts,
-        ),
-        _table(
-            TICKETS,
-            "ticket",
-            tickets,
-            context,
-            _fetched_at=of_order("_fetched_at"),
-            order_id=of_order("id"),
-            barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
-        ),
+    order_fields = _Fields(orders)
+    baskets = _baskets(order_fields, context)
+    ticket_fields = _Fields(list(chain.from_iterable(baskets)))
+    order_table = _table(
+        ORDERS,
+        "order",
+        order_fields,
+        context,
+        buyer_hash=_hashes(context, "client", order_fields["client_id"]),
+        baskets_count=list(map(len, baskets)),
     )
+    # The place of each ticket's order.
+    places = pa.array(
+        (place for place, tickets in enumerate(baskets) for _ in tickets), pa.int32()
+    )
+    ticket_table = _table(
+        TICKETS,
+        "ticket",
+        ticket_fields,
+        context,
+        _fetched_at=order_table["_fetched_at"].take(places),
+        order_id=order_table["id"].take(places),
+        barcode_hash=_hashes(context, "barcode", ticket_fields["barcode"]),
+    )
+    return order_table, ticket_table
 
 
-def _baskets(orders: Sequence[Row], context: RowContext) -> list[list[Row]]:
+def _baskets(orders: _Fields, context: RowContext) -> Sequence[list[Row]]:
     """The tickets of each order."""
-    values = _values(orders, "baskets")
-    if _are_records(orders):
+    values = orders["baskets"]
+    if orders.are_of_records:
         return values
     _note_nested("orders.baskets", list, values, context)
     baskets = []
-    for order, value in zip(orders, values, strict=True):
+    for order, value in zip(orders.rows, values, strict=True):
         tickets = listed(value)
         if tickets is None:
             raise BadRow(
@@ -215,7 +229,7 @@ def client_table(clients: Sequence[Row], context: RowContext) -> pa.Table:
         clients,
         context,
         _fetched_at=[client["_fetched_at"] for client in clients],
-        id_hash=_hashes(context, "client", clients, "id"),
+        id_hash=_hashes(context, "client", _Fields(clients)["id"]),
         email_hash=[hashed(context.salt, "email", _folded(c.get("email"))) for c in clients],
         phone_hash=[hashed(context.salt, "phone", _digits(d.get("phone"))) for d in details],
     )
@@ -229,7 +243,7 @@ def barcode_table(show_id: int, tickets: Sequence[Row], context: RowContext) -> 
         tickets,
         context,
         show_id=[show_id] * len(tickets),
-        barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
+        barcode_hash=_hashes(context, "barcode", _Fields(tickets)["barcode"]),
     )
 
 
@@ -240,9 +254,9 @@ def partner_ticket_table(tickets: Sequence[Row], context: RowContext) -> pa.Tabl
         "partner ticket",
         tickets,
         context,
-        barcode_hash=_hashes(context, "barcode", tickets, "barcode"),
-        external_order_hash=_hashes(context, "external order", tickets, "external_order_id"),
-        external_hash=_hashes(context, "external", tickets, "external_id"),
+        barcode_hash=_hashes(context, "barcode", _Fields(tickets)["barcode"]),
+        external_order_hash=_hashes(context, "external order", _Fields(tickets)["external_order_id"]),
+        external_hash=_hashes(context, "external", _Fields(tickets)["external_id"]),
     )
 
 
@@ -369,41 +383,33 @@ def _amount(seat: Mapping[str, Any], name: str, where: str) -> Decimal:
 def _table(
     table: RawTable,
     what: str,
-    rows: Sequence[Row],
+    rows: Sequence[Row] | _Fields,
     context: RowContext,
-    **derived: list[Any],
+    **derived: list[Any] | pa.ChunkedArray,
 ) -> pa.Table:
-    ids = _values(rows, "id")
-    columns: dict[str, pa.Array] = {}
+    fields = rows if isinstance(rows, _Fields) else _Fields(rows)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column in table.columns:
         is_field = column.name not in derived
-        values = _values(rows, column.name) if is_field else derived[column.name]
+        values = fields[column.name] if is_field else derived[column.name]
+        if isinstance(values, pa.ChunkedArray):
+            columns[column.name] = values
+            continue
         types = types_of(values)
         if is_field and not types <= _USUAL_TYPES[column.kind]:
             _note_types(table, column, values, types, context)
-        columns[column.name] = to_arrow(column, values, types, what, ids)
+        columns[column.name] = to_arrow(column, values, types, what, fields["id"])
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     # Records have no other fields than those that are known.
-    if table.field_columns and rows and not _are_records(rows):
-        for name, values in _unknown_fields(table, rows, context).items():
-            arrow = arrow.append_column(name, pa.array(values, pa.string()))
+    if table.field_columns and fields.rows and not fields.are_of_records:
+        for name, unknown in _unknown_fields(table, fields.rows, context).items():
+            arrow = arrow.append_column(name, pa.array(unknown, pa.string()))
     return arrow
 
 
-def _are_records(rows: Sequence[Row]) -> bool:
-    return bool(rows) and isinstance(rows[0], Record)
-
-
-def _values(rows: Sequence[Row], name: str) -> list[Any]:
-    """A field of all rows; null where a row lacks it."""
-    if _are_records(rows):
-        return list(map(attrgetter(name), rows))
-    return [row.get(name) for row in rows]
-
-
-def _hashes(context: RowContext, kind: str, rows: Sequence[Row], name: str) -> list[str | None]:
+def _hashes(context: RowContext, kind: str, values: Iterable[Any]) -> list[str | None]:
     """Hashes of a withheld field of all rows."""
-    return [hashed(context.salt, kind, value) for value in _values(rows, name)]
+    return [hashed(context.salt, kind, value) for value in values]
 
 
 def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowContext) -> None:
