@@ -67,9 +67,7 @@ but a field is looked for from the last one on: found at once, a page takes two 
 """
 
 
-def _record(
-    name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **nested: Any
-) -> Any:
+def _record(name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **nested: Any) -> Any:
     """The record of a table's row: it has all fields that make columns, and no unknown ones.
 
     Args:

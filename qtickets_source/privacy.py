@@ -6,6 +6,7 @@ and reported, never loaded.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -78,28 +79,27 @@ _PERSONAL_KEY = re.compile(
 
 
 def salt_key(salt: str) -> bytes:
-    """The salt, of any length, as the key of `hashed`."""
+    """The salt, of any length, as the key of `hashes`."""
     return blake2b(salt.encode(), digest_size=32).digest()
 
 
-def hashed(salt: bytes, kind: str, value: object) -> str | None:
-    """A keyed hash (BLAKE2b, 128 bits, hex) of an identifier; None for an absent one.
+def hashes(salt: bytes, kind: str, values: Iterable[object]) -> list[str | None]:
+    """Keyed hashes (BLAKE2b, 128 bits, hex) of identifiers; None for an absent one.
 
     Args:
         salt: The secret that keeps hashes from being guessed; 1 to 64 bytes.
         kind: Keeps equal numbers of different kinds (a client, a barcode) apart.
+        values: The identifiers.
     """
-    if value is None or value == "":
-        return None
-    # A copy of what was begun with the key takes half as long as to begin anew.
-    hash_ = _begun(salt, kind).copy()
-    hash_.update(str(value).encode("utf-8", "surrogatepass"))
-    return hash_.hexdigest()
+    begun = blake2b(f"{kind}:".encode(), key=salt, digest_size=16)
 
+    def hash_of(value: object) -> str:
+        # A copy of what was begun with the key takes half as long as to begin anew.
+        hash_ = begun.copy()
+        hash_.update(str(value).encode("utf-8", "surrogatepass"))
+        return hash_.hexdigest()
 
-@lru_cache(maxsize=100)
-def _begun(salt: bytes, kind: str) -> blake2b:
-    return blake2b(f"{kind}:".encode(), key=salt, digest_size=16)
+    return [None if value is None or value == "" else hash_of(value) for value in values]
 
 
 def looks_personal(name: str, value: object) -> bool:
@@ -129,6 +129,8 @@ def without_personal_values(value: Any) -> Any:
     For fields that are loaded as JSON text: an exchange names the other order with its `uniqid`,
     and a `utm_term` can be an e-mail address as well as a search phrase.
     """
+    if isinstance(value, str):
+        return "[withheld]" if _is_personal_value(value) else value
     if isinstance(value, dict):
         return {
             key: without_personal_values(item)
@@ -137,6 +139,4 @@ def without_personal_values(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [without_personal_values(item) for item in value]
-    if isinstance(value, str) and _is_personal_value(value):
-        return "[withheld]"
     return value

@@ -1,6 +1,7 @@
 """What tests share: one real ClickHouse for the session, emptied before each test."""
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ from pipelines.settings import Settings
 from sandbox import World, serve
 
 from .forge import ForgeProcess, running_forge
+
+# Where the tests run in the background of a shell, Ctrl-C is ignored, and so it would be by every
+# process that they start and tell to stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_PAGES = PROJECT.parent / "shared" / "qtickets" / "real"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qtickets_source.answers import Record, decoded, order_page
+from qtickets_source.answers import OrderRecord, Record, TicketRecord, decoded, order_page
 from qtickets_source.errors import BadRow
 from qtickets_source.rows import Findings, RowContext, order_tables
 from sandbox import World
@@ -62,6 +62,15 @@ def test_live_pages_are_read_as_records() -> None:
 
     assert all(isinstance(row, Record) for row in order_page(content)["data"])
     assert outcome(content, order_page) == outcome(content, decoded)
+
+
+def test_records_look_for_fields_in_the_order_in_which_they_are_sent() -> None:
+    orders = json.loads((REAL_PAGES / "orders_page.json").read_bytes())["data"]
+    tickets = [ticket for order in orders for ticket in order["baskets"]]
+
+    for record, rows in ((OrderRecord, orders), (TicketRecord, tickets)):
+        for row in rows:
+            assert [name for name in record.__struct_fields__ if name in row] == list(row)
 
 
 @given(
