@@ -3,6 +3,8 @@
 import gc
 import os
 import shutil
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -45,8 +47,10 @@ RAW_TABLES = tuple(table.name for table in ALL_TABLES)
 
 _TABLES_OF_RESOURCES = {"order_changes": "orders", "reread_orders": "orders"}
 
-# Up to this many orders are loaded as one package: each costs about a second, whatever is in it.
+# Each package costs an answer of the service and about a second, whatever is in it. So up to this
+# many orders are one, and of more as many months as take so long: it is what is lost if the run is.
 ORDERS_AT_ONCE = 20_000
+SECONDS_AT_ONCE = 30
 
 _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -126,10 +130,10 @@ def backfill(
     progress: TerminalProgress,
     period: Window,
 ) -> LoadReport:
-    """Loads, or loads again, orders paid in a period of the past, month by month.
+    """Loads, or loads again, orders paid in a period of the past, part by part.
 
     Raises:
-        ServiceError, ClickHouseError: As `load`. Months that were completed stay loaded; the same
+        ServiceError, ClickHouseError: As `load`. Parts that were completed stay loaded; the same
             call, or the next run, continues after them.
     """
     report = LoadReport()
@@ -163,7 +167,7 @@ def _backfill(
     progress.expect("orders", orders)
     small = orders <= ORDERS_AT_ONCE
     with nullcontext() if small else _row_processes() as row_processes:
-        for start, end in [(since, until)] if small else months(since, until):
+        for start, end in [(since, until)] if small else parts_of_history(since, until):
             rest = {**job, "ends": until, "done_until": end} if end < until else None
             remember: dict[str, Any] = {"backfill": rest}
             if rest is None and job["is_first"]:
@@ -179,6 +183,21 @@ def _backfill(
             _run(pipeline, source, report)
             # Or memory grows with history: what dlt leaves of each load are unreachable cycles.
             gc.collect()
+
+
+def parts_of_history(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """A period, oldest first, cut where months begin; whoever asks for a part loads it meanwhile.
+
+    The first part is a month. Each further one is as many as fit into `SECONDS_AT_ONCE` at the pace
+    of the last, but no more than twice as many as that had: busy years follow quiet ones.
+    """
+    left, at_once = deque(months(since, until)), 1
+    while left:
+        part = [left.popleft() for _ in range(min(at_once, len(left)))]
+        began = time.monotonic()
+        yield part[0][0], part[-1][1]
+        pace = len(part) / (time.monotonic() - began)
+        at_once = max(1, min(2 * len(part), int(SECONDS_AT_ONCE * pace)))
 
 
 def _row_processes() -> AbstractContextManager[RowProcesses | None]:

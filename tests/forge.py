@@ -200,6 +200,8 @@ def become(order: dict[str, Any]) -> None:
         import pipelines.load
 
         pipelines.load.ORDERS_AT_ONCE = order["orders_at_once"]
+        # Month by month, however fast they are.
+        pipelines.load.SECONDS_AT_ONCE = 0
     if order["clock_ahead"]:
         set_clock(order["clock_ahead"])
     if order["marts_flags"]:

@@ -8,12 +8,15 @@ from decimal import Decimal
 from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from requests import Request, Response
 
+import pipelines.load
+from pipelines.load import parts_of_history
 from qtickets_source.columns import json_text, to_arrow, types_of
 from qtickets_source.errors import BadRow
 from qtickets_source.pagination import KeysetPaginator
@@ -51,6 +54,23 @@ def test_months_cut_a_period_without_gap_or_overlap(since: datetime, until: date
         assert end == start
         assert (end.day, end.hour, end.minute) == (1, 0, 0)
     assert all(len({start.month, (end - timedelta(seconds=1)).month}) == 1 for start, end in parts)
+
+
+@given(moments, moments)
+def test_history_that_takes_long_is_loaded_month_by_month_and_else_in_ever_larger_parts(
+    since: datetime, until: datetime
+) -> None:
+    one_by_one = list(months(since, until))
+
+    with patch.object(pipelines.load, "SECONDS_AT_ONCE", 0):
+        assert list(parts_of_history(since, until)) == one_by_one
+    with patch.object(pipelines.load, "SECONDS_AT_ONCE", 1e9):
+        parts = list(parts_of_history(since, until))
+
+    # 1 month, 2 months, 4 months, …
+    starts = [one_by_one[2**n - 1][0] for n in range(len(one_by_one)) if 2**n <= len(one_by_one)]
+    assert [start for start, _ in parts] == starts
+    assert [end for _, end in parts] == [*starts[1:], *(end for _, end in one_by_one[-1:])]
 
 
 @given(st.lists(windows, max_size=8), st.lists(moments, max_size=20))
