@@ -5,7 +5,7 @@ number may come as text, a name of a multilingual account as `{"ru": …}`.
 """
 
 import json
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -21,41 +21,45 @@ from .tables import ARROW_TYPES, Column, Kind
 
 CENT = Decimal("0.01")
 
-# What Arrow takes as it is. Anything else goes value by value: Arrow would take a number for a
-# moment of 1970, and one and a half tickets for one.
-_AS_THEY_ARE: dict[Kind, tuple[frozenset[type], ...]] = {
-    "integer": (frozenset({int}),),
-    "money": (frozenset({int, Decimal}),),
-    "timestamp": (frozenset({str}), frozenset({datetime})),
-    "flag": (frozenset({bool}),),
-    "text": (frozenset({str}),),
-}
 _EMPTY: tuple[Any, ...] = (None, [], "", {})
-_CAN_BE_EMPTY = frozenset({list, dict, str})
 _LARGEST: dict[Kind, int] = {"integer": 2**63 - 1, "money": 10**16 - 1}
 
 
-def types_of(values: Iterable[Any]) -> Set[type]:
-    """The types of JSON values, without that of null."""
-    return set(map(type, values)) - {type(None)}
+def at_once(kind: Kind, values: Sequence[Any]) -> pa.Array | None:
+    """The column in one step, or None where a value needs a closer look.
+
+    Only of values that are nothing but the kind's own JSON type, or null.
+    """
+    try:
+        if kind == "json":
+            return _json_texts(values)
+        if kind == "timestamp":
+            return _moments(values)
+        if kind == "integer":
+            # By what Arrow takes them for: told what they are to be, it makes one ticket of 1.5.
+            array = pa.array(values)
+            is_whole = array.type == pa.int64() or array.null_count == len(array)
+            return array.cast(pa.int64()) if is_whole else None
+        return pa.array(values, ARROW_TYPES[kind])
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+        return None
 
 
 def to_arrow(
-    column: Column, values: Sequence[Any], types: Set[type], what: str, ids: Sequence[Any]
+    column: Column, values: Sequence[Any], array: pa.Array | None, what: str, ids: Sequence[Any]
 ) -> pa.Array:
     """One Arrow array of `column`'s type.
 
     Args:
         column: Name, kind and whether null is allowed.
         values: The raw JSON values.
-        types: Those of the values (`types_of`), which others want to know as well.
+        array: What `at_once` made of them, or None.
         what: What a row is, for messages ("order", "ticket").
         ids: The rows' identifiers, for messages.
 
     Raises:
         BadRow: A value is not of the column's kind, or is missing though required.
     """
-    array = _fast(column.kind, values, types)
     if array is None:
         array = pa.array(
             [
@@ -73,31 +77,28 @@ def to_arrow(
     return array
 
 
-def _fast(kind: Kind, values: Sequence[Any], types: Set[type]) -> pa.Array | None:
-    """The column at once, or None where a value needs a closer look."""
-    if not types:
-        return pa.nulls(len(values), ARROW_TYPES[kind])
-    if kind == "json":
-        if types <= _CAN_BE_EMPTY and not any(values):
-            return pa.nulls(len(values), pa.string())
-        texts = [None if value in _EMPTY else json_text(value) for value in values]
-        return pa.array(texts, pa.string())
-    if not any(types <= taken for taken in _AS_THEY_ARE.get(kind, ())):
+def _json_texts(values: Sequence[Any]) -> pa.Array | None:
+    if not set(map(type, values)) <= {list, dict, type(None)}:
         return None
-    try:
-        if datetime in types:
-            # Stamps of pages: few different ones, and each takes as long as a row.
-            places = {moment: place for place, moment in enumerate(dict.fromkeys(values))}
-            moments = pa.array(places, ARROW_TYPES[kind])
-            return moments.take(pa.array(map(places.__getitem__, values), pa.int32()))
-        if kind != "timestamp":
-            return pa.array(values, ARROW_TYPES[kind])
-        array = pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
-        extremes = pc.min_max(array).as_py()
-        is_plausible = EARLIEST <= extremes["min"] <= extremes["max"] <= LATEST
-        return array if is_plausible else None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
-        return None
+    if not any(values):
+        return pa.nulls(len(values), pa.string())
+    return pa.array([json_text(value) for value in values], pa.string())
+
+
+def _moments(values: Sequence[Any]) -> pa.Array | None:
+    """Moments of texts, or of moments."""
+    type_ = ARROW_TYPES["timestamp"]
+    if values and isinstance(values[0], datetime):
+        # Stamps of pages: few different ones, and each takes as long as a row.
+        places = {moment: place for place, moment in enumerate(dict.fromkeys(values))}
+        moments = pa.array(places, type_)
+        return moments.take(pa.array(map(places.__getitem__, values), pa.int32()))
+    array = pa.array(values, pa.string()).cast(type_)
+    extremes = pc.min_max(array).as_py()
+    is_plausible = extremes["min"] is None or (
+        EARLIEST <= extremes["min"] <= extremes["max"] <= LATEST
+    )
+    return array if is_plausible else None
 
 
 def _one(kind: Kind, value: Any, where: str) -> Any:
@@ -109,6 +110,8 @@ def _one(kind: Kind, value: Any, where: str) -> Any:
         return flag(value)
     if kind == "text":
         return plain_text(value)
+    if kind == "json":
+        return json_text(value)
     return _number(kind, value, where)
 
 

@@ -1,7 +1,7 @@
 """Answers of the service as Arrow tables of the raw layer: pure functions, no network, no clock."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from .answers import Record
-from .columns import flag, json_text, plain_text, to_arrow, types_of
+from .columns import at_once, flag, json_text, plain_text, to_arrow
 from .errors import BadRow
 from .privacy import hashes, looks_personal
 from .tables import (
@@ -395,10 +395,10 @@ def _table(
         if isinstance(values, pa.ChunkedArray):
             columns[column.name] = values
             continue
-        types = types_of(values)
-        if is_field and not types <= _USUAL_TYPES[column.kind]:
-            _note_types(table, column, values, types, context)
-        columns[column.name] = to_arrow(column, values, types, what, fields["id"])
+        array = at_once(column.kind, values)
+        if array is None and is_field:
+            _note_types(table, column, values, context)
+        columns[column.name] = to_arrow(column, values, array, what, fields["id"])
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     # Records have no other fields than those that are known.
     if table.field_columns and fields.rows and not fields.are_of_records:
@@ -416,17 +416,13 @@ def _note_nested(label: str, usual: type, values: Iterable[Any], context: RowCon
 
 
 def _note_types(
-    table: RawTable,
-    column: Column,
-    values: Sequence[Any],
-    types: Set[type],
-    context: RowContext,
+    table: RawTable, column: Column, values: Sequence[Any], context: RowContext
 ) -> None:
     """Reports values of a type that the field never had; PHP's empty values have none."""
+    types = {type(value) for value in values if value not in (None, "", [], {})}
     for kind in types - _USUAL_TYPES[column.kind]:
-        if any(type(value) is kind and value not in ("", [], {}) for value in values):
-            name = _JSON_NAMES.get(kind, "number")
-            context.findings.changed_types.add(f"{table.name}.{column.name} ({name})")
+        name = _JSON_NAMES.get(kind, "number")
+        context.findings.changed_types.add(f"{table.name}.{column.name} ({name})")
 
 
 def _unknown_fields(

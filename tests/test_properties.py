@@ -17,7 +17,7 @@ from requests import Request, Response
 
 import pipelines.load
 from pipelines.load import parts_of_history
-from qtickets_source.columns import json_text, to_arrow, types_of
+from qtickets_source.columns import at_once, json_text, to_arrow
 from qtickets_source.errors import BadRow
 from qtickets_source.pagination import KeysetPaginator
 from qtickets_source.privacy import without_personal_values
@@ -406,7 +406,7 @@ def test_json_text_is_what_pythons_own_encoder_writes(value: Any) -> None:
 
 def in_column(column: Column, values: list[Any]) -> list[Any]:
     """What becomes of values in a column."""
-    array = to_arrow(column, values, types_of(values), "row", range(len(values)))
+    array = to_arrow(column, values, at_once(column.kind, values), "row", range(len(values)))
     return list(array.to_pylist())
 
 
