@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.contestants import product
 from benchmarks.cost import Cost, measured
-from benchmarks.file_adapter import PER_PAGE
+from benchmarks.file_service import PER_PAGE
 from benchmarks.order_file import OrderFile, order_file
 from benchmarks.report import exponent
 from pipelines.run import run

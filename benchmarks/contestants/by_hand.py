@@ -16,7 +16,7 @@ from pipelines.warehouse import open_warehouse
 from qtickets_source.tables import ORDERS, TICKETS, Kind, RawTable
 
 from ..cost import Cost, measured
-from ..file_adapter import pages_by_hand
+from ..file_service import pages_by_hand
 from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in

@@ -12,7 +12,7 @@ from pipelines.service import Service
 from pipelines.warehouse import open_warehouse
 
 from ..cost import Cost, measured
-from ..file_adapter import TOKEN, URL, FileAdapter
+from ..file_service import TOKEN, URL, FileAdapter, FileService
 from ..home import settings_of
 from ..order_file import FIRST_PAID, OrderFile, paid_at
 from ..raw_tables import rows_in
@@ -22,7 +22,7 @@ def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost
     settings = settings_of(home, qtickets_connections=connections)
 
     def adapter(**_: object) -> FileAdapter:
-        return FileAdapter(file, orders)
+        return FileAdapter(FileService(file, orders))
 
     with (
         open_warehouse(settings) as warehouse,

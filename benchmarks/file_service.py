@@ -1,13 +1,14 @@
-"""The service without a network: a `requests` adapter that answers with pages out of a file."""
+"""The service without a network: it answers with pages out of a file."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from typing import Any
 
 import requests
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests.adapters import BaseAdapter
 
 from .order_file import OrderFile, number_paid_at, paid_at
@@ -17,7 +18,7 @@ TOKEN = "benchmark-token"
 URL = "https://benchmark.invalid/api/rest/v1"
 
 
-class FileAdapter(BaseAdapter):
+class FileService:
     """Answers requests for pages of orders, by time of payment, and nothing else.
 
     Args:
@@ -25,17 +26,16 @@ class FileAdapter(BaseAdapter):
         orders: So many of them there are for whoever asks, from the first one on.
     """
 
-    def __init__(self, file: OrderFile, orders: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, file: OrderFile, orders: int) -> None:
         self._starts = file.starts
-        self._orders = file.orders if orders is None else orders
+        self._orders = orders
         # Past the last payment, so a period may end in the service's present.
-        self._now = format_datetime(paid_at(self._orders).astimezone(timezone.utc), usegmt=True)
+        self._now = format_datetime(paid_at(orders).astimezone(timezone.utc), usegmt=True)
         # Not mapped into memory: the file's pages would count as the process's own.
         self._file = os.open(file.path, os.O_RDONLY)
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        asked = json.loads(request.body or "{}")
+    def answer(self, asked: Mapping[str, Any], url: str = URL) -> requests.Response:
+        """The answer to a request with this body."""
         first, end = self._asked(asked.get("where", ()))
         page = asked.get("page", 1)
         start = min(first + PER_PAGE * (page - 1), end)
@@ -45,8 +45,7 @@ class FileAdapter(BaseAdapter):
         rows = os.pread(self._file, size, int(self._starts[start]))
         response = requests.Response()
         response.status_code = 200
-        response.url = request.url or ""
-        response.request = request
+        response.url = url
         response.headers.update({"Content-Type": "application/json", "Date": self._now})
         paging = {"perPage": PER_PAGE, "currentPage": page, "total": end - first}
         # Put together at once: each further copy of a page would cost more than the rest of this.
@@ -72,11 +71,51 @@ class FileAdapter(BaseAdapter):
         os.close(self._file)
 
 
+class FileAdapter(BaseAdapter):
+    """Takes the network's place in a session of `requests`."""
+
+    def __init__(self, service: FileService) -> None:
+        super().__init__()
+        self._service = service
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        response = self._service.answer(json.loads(request.body or "{}"), request.url or "")
+        response.request = request
+        return response
+
+    def close(self) -> None:
+        self._service.close()
+
+
+class FetchedPages:
+    """Takes the place of dlt's `RESTClient`: pages are there, nobody asks for them by HTTP.
+
+    What happens to an answer is the same: its check, the paginator's, the next page.
+    """
+
+    def __init__(self, service: FileService) -> None:
+        self._service = service
+
+    def paginate(
+        self, _path: str, paginator: BasePaginator, hooks: Mapping[str, list[Callable[..., Any]]]
+    ) -> Iterator[list[Any]]:
+        request = requests.Request()
+        paginator.init_request(request)
+        while paginator.has_next_page:
+            response = self._service.answer(request.json)
+            for hook in hooks["response"]:
+                hook(response)
+            rows = response.json()["data"]
+            paginator.update_state(response, rows)
+            paginator.update_request(request)
+            yield rows
+
+
 def pages_by_hand(file: OrderFile, orders: int) -> Iterator[list[dict[str, Any]]]:
     """Pages one after the other up to an empty one, as a loop over `requests` reads them."""
     page = 1
     with requests.Session() as session:
-        session.mount("https://", FileAdapter(file, orders))
+        session.mount("https://", FileAdapter(FileService(file, orders)))
         while rows := session.get(f"{URL}/orders", json={"page": page}).json()["data"]:
             yield rows
             page += 1

@@ -1,0 +1,19 @@
+"""The project's own way from fetched pages on: without what asking for them costs."""
+
+from pathlib import Path
+from unittest.mock import patch
+
+import qtickets_source.client
+
+from ..cost import Cost
+from ..file_service import FetchedPages, FileService
+from ..order_file import OrderFile
+from . import product
+
+
+def load(file: OrderFile, orders: int, home: Path) -> Cost:
+    def pages(*_: object, **__: object) -> FetchedPages:
+        return FetchedPages(FileService(file, orders))
+
+    with patch.object(qtickets_source.client, "_QuietRESTClient", pages):
+        return product.load(file, orders, home)
