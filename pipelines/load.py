@@ -50,7 +50,7 @@ _TABLES_OF_RESOURCES = {"order_changes": "orders", "reread_orders": "orders"}
 # Each package costs an answer of the service and about a second, whatever is in it. So up to this
 # many orders are one, and of more as many months as take so long: it is what is lost if the run is.
 ORDERS_AT_ONCE = 20_000
-SECONDS_AT_ONCE = 30
+SECONDS_AT_ONCE = 20
 
 _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
