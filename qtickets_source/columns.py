@@ -88,7 +88,7 @@ def _json_texts(values: Sequence[Any]) -> pa.Array | None:
 def _moments(values: Sequence[Any]) -> pa.Array | None:
     """Moments of texts, or of moments."""
     type_ = ARROW_TYPES["timestamp"]
-    if values and isinstance(values[0], datetime):
+    if isinstance(next((value for value in values if value is not None), None), datetime):
         # Stamps of pages: few different ones, and each takes as long as a row.
         places = {moment: place for place, moment in enumerate(dict.fromkeys(values))}
         moments = pa.array(places, type_)
