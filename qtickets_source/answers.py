@@ -74,14 +74,18 @@ def _record(name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **n
         name: Of the class.
         table: Whose fields.
         as_sent: Their order.
-        hashed: The withheld field that becomes a hash; the others are skipped over.
+        hashed: The withheld field that becomes a hash; the others are skipped over, and what
+            stays JSON text is left as it was sent.
         nested: Types of fields that become rows elsewhere.
     """
-    needed = [c.name for c in table.field_columns if c.name not in table.occasional]
+    kept: dict[str, type] = {
+        c.name: msgspec.Raw if c.kind == "json" else Any for c in table.field_columns
+    }
     fields: list[Any] = [
-        *((field, Any) for field in needed),
-        *((field, Any, None) for field in (*table.occasional, "_fetched_at", hashed)),
-        *((field, msgspec.Raw, _SKIPPED) for field in table.withheld - {hashed}),
+        *(item for item in kept.items() if item[0] not in table.occasional),
+        *((field, kept[field], _NULL) for field in table.occasional),
+        *((field, Any, None) for field in ("_fetched_at", hashed)),
+        *((field, msgspec.Raw, _NULL) for field in table.withheld - {hashed}),
         *nested.items(),
     ]
     places = {field: place for place, field in enumerate(as_sent)}
@@ -91,7 +95,7 @@ def _record(name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **n
     )
 
 
-_SKIPPED = msgspec.Raw(b"null")
+_NULL = msgspec.Raw(b"null")
 
 TicketRecord: Any = _record("TicketRecord", TICKETS, TICKET_AS_SENT, "barcode")
 OrderRecord: Any = _record(

@@ -15,13 +15,17 @@ from .order_pages import as_state, batches, loaded_windows
 from .pagination import TRANSPORTS, Transport
 from .privacy import salt_key
 from .query import Condition, parse_timestamp
-from .row_processes import RowProcesses, Tables
-from .rows import Findings, RowContext, order_tables
+from .row_processes import RowProcesses
+from .rows import Findings, RowContext, Tables, joined, order_tables
 from .settings import BASE_URL, CONNECTIONS, ORDERS_PATH, RETRY_SECONDS, TIMEOUT_SECONDS
 from .stamps import Stamps
 from .tables import ORDERS, TICKETS
 from .transport import RequestCounts
 from .windows import Window
+
+ORDERS_PER_TABLE = 10_000
+"""Orders in what dlt is given at a time. It works out a schema for each table that it gets, which
+costs as much as to make rows of 200 orders."""
 
 _REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
 
@@ -112,7 +116,7 @@ def qtickets_backfill_source(
         # What changes from here on, the next sweep must see, even if it is the first one.
         began_at = client.now()
         paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
-        for order_table, ticket_table in tables(paid):
+        for order_table, ticket_table in _together(tables(paid)):
             yield marked(ORDERS, order_table)
             yield marked(TICKETS, ticket_table)
         state.setdefault("swept_until", began_at)
@@ -123,6 +127,20 @@ def qtickets_backfill_source(
         state.update(remember)
 
     return (orders,)
+
+
+def _together(tables: Iterator[Tables]) -> Iterator[Tables]:
+    """The same rows in fewer tables."""
+    waiting: list[Tables] = []
+    rows = 0
+    for some in tables:
+        waiting.append(some)
+        rows += len(some[0])
+        if rows >= ORDERS_PER_TABLE:
+            yield joined(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield joined(waiting)
 
 
 @dlt.source(name="qtickets", max_table_nesting=0)

@@ -8,12 +8,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .answers import decoded
 from .errors import BadRow
 from .privacy import without_personal_values
 from .query import EARLIEST, LATEST, parse_timestamp
@@ -41,8 +43,28 @@ def at_once(kind: Kind, values: Sequence[Any]) -> pa.Array | None:
             is_whole = array.type == pa.int64() or array.null_count == len(array)
             return array.cast(pa.int64()) if is_whole else None
         return pa.array(values, ARROW_TYPES[kind])
-    except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+    except (pa.ArrowException, TypeError, OverflowError, ValueError):
         return None
+
+
+def opened(values: Sequence[Any]) -> Sequence[Any]:
+    """The JSON values, also of those that were left as they were sent.
+
+    Raises:
+        BadRow: One is no JSON: nobody has looked into it before.
+    """
+    try:
+        return [decoded(bytes(v)) if isinstance(v, msgspec.Raw) else v for v in values]
+    except ValueError as error:
+        raise no_json(error) from None
+
+
+def no_json(error: ValueError) -> BadRow:
+    """What to say of a page in which some text turns out to be none when it is looked at."""
+    return BadRow(
+        f"a page of orders is no JSON: {error}. Nothing of it was loaded. Run again; if it is so"
+        " every time, tell QTickets' support."
+    )
 
 
 def to_arrow(
@@ -78,6 +100,11 @@ def to_arrow(
 
 
 def _json_texts(values: Sequence[Any]) -> pa.Array | None:
+    if isinstance(next(iter(values), None), msgspec.Raw):
+        # Most are empty, or equal to others, such as campaigns: each is looked into once.
+        sent = list(map(bytes, values))
+        texts = {text: _json_text_of(text) for text in set(sent)}
+        return pa.array(map(texts.__getitem__, sent), pa.string())
     if not set(map(type, values)) <= {list, dict, type(None)}:
         return None
     if not any(values):
@@ -155,6 +182,19 @@ def json_text(value: Any) -> str | None:
         return msgspec.json.encode(shown).decode()
     except UnicodeEncodeError:
         return _valid(_compact.encode(shown))
+
+
+@lru_cache(maxsize=10_000)
+def _json_text_of(sent: bytes) -> str | None:
+    """`json_text` of what was sent.
+
+    Raises:
+        TypeError: It is neither list nor object, nor empty.
+    """
+    value = decoded(sent)
+    if value not in _EMPTY and not isinstance(value, (list, dict)):
+        raise TypeError(type(value))
+    return json_text(value)
 
 
 def _valid(text: str) -> str:

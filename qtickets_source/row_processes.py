@@ -22,18 +22,16 @@ from threading import local
 from types import TracebackType
 from typing import IO, Any
 
-import pyarrow as pa
-
 from .answers import OrderHead, order_page
+from .columns import no_json
 from .errors import QTicketsError
 from .order_pages import batches
-from .rows import Findings, RowContext, order_tables
+from .rows import Findings, RowContext, Tables, joined, order_tables
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Page = tuple[bytes, datetime]
-Tables = tuple[pa.Table, pa.Table]
 Answer = tuple[Tables | QTicketsError, Findings]
 
 ROWS_AT_ONCE = 500
@@ -110,7 +108,7 @@ class RowProcesses:
         for batch in batches(pages):
             # All rows of a page hold its bytes.
             contents = {
-                id(head.content): (head.content, head["_fetched_at"])
+                id(head.content): (head.content, head._fetched_at)
                 for head in batch
                 if isinstance(head, OrderHead)
             }
@@ -128,7 +126,12 @@ class RowProcesses:
         try:
             # A group of its own: what a terminal sends at Ctrl-C is for the process that reads.
             process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=0,
+                # Seven pages fit; into what Linux gives otherwise, a third of one.
+                pipesize=2**20,
             )
         except OSError as error:
             logger.warning("No process to make rows: %s. They are made without it.", error)
@@ -189,7 +192,6 @@ def _answer(pages: Sequence[Page], context: RowContext) -> Answer:
         made = [order_tables(batch, context) for batch in batches(stamped(), rows=ROWS_AT_ONCE)]
     except QTicketsError as error:
         return error, context.findings
-    orders, tickets = (
-        pa.concat_tables(some, promote_options="default") for some in zip(*made, strict=True)
-    )
-    return (orders, tickets), context.findings
+    except ValueError as error:
+        return no_json(error), context.findings
+    return joined(made), context.findings

@@ -12,7 +12,7 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from .answers import Record
-from .columns import at_once, flag, json_text, plain_text, to_arrow
+from .columns import at_once, flag, json_text, opened, plain_text, to_arrow
 from .errors import BadRow
 from .privacy import hashes, looks_personal
 from .tables import (
@@ -33,6 +33,8 @@ from .tables import (
 )
 
 Row = dict[str, Any]
+Tables = tuple[pa.Table, pa.Table]
+"""Rows of orders, and of their tickets."""
 
 # The JSON types that the service sends a kind of column as. Text columns also hold numbers, and the
 # names of multilingual accounts.
@@ -133,7 +135,7 @@ class _Fields:
         return self._values[name]
 
 
-def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
+def order_tables(orders: Sequence[Row], context: RowContext) -> Tables:
     """Orders, stamped with `_fetched_at`, as (`orders` rows, `tickets` rows)."""
     order_fields = _Fields(orders)
     baskets = _baskets(order_fields, context)
@@ -158,6 +160,14 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         barcode_hash=hashes(context.salt, "barcode", ticket_fields["barcode"]),
     )
     return order_table, ticket_table
+
+
+def joined(tables: Sequence[Tables]) -> Tables:
+    """One table of orders and one of tickets; an unknown field that some lack is null there."""
+    orders, tickets = (
+        pa.concat_tables(some, promote_options="default") for some in zip(*tables, strict=True)
+    )
+    return orders, tickets
 
 
 def _baskets(orders: _Fields, context: RowContext) -> Sequence[list[Row]]:
@@ -397,6 +407,7 @@ def _table(
             continue
         array = at_once(column.kind, values)
         if array is None and is_field:
+            values = opened(values)
             _note_types(table, column, values, context)
         columns[column.name] = to_arrow(column, values, array, what, fields["id"])
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())

@@ -109,3 +109,13 @@ def test_what_is_no_json_is_refused(content: bytes) -> None:
     for decode in (decoded, order_page):
         with pytest.raises(ValueError):
             decode(content)
+
+
+def test_bytes_that_are_no_text_are_said_to_be_no_json() -> None:
+    content = odd_page(3, False, "utm", '{"utm_term": "BROKEN"}').replace(b"BROKEN", b"\xff\xfe")
+
+    rows = order_page(content)["data"]
+
+    # Nobody has looked into it: nothing but the tables need to know what is in it.
+    assert all(isinstance(row, Record) for row in rows)
+    assert "a page of orders is no JSON: 'utf-8' codec" in outcome(content, order_page)[0]

@@ -63,7 +63,9 @@ def test_live_pages_become_the_same_rows(processes: RowProcesses) -> None:
 @given(
     place=st.integers(0, len(ORDERS) - 1),
     of_ticket=st.booleans(),
-    field=st.sampled_from(["price", "payed_at", "created_at", "utm", "baskets", "new_field"]),
+    field=st.sampled_from(
+        ["price", "payed_at", "created_at", "utm", "refunds", "services", "baskets", "new_field"]
+    ),
     value=st.sampled_from([*ODD, None]),
 )
 @settings(max_examples=100, deadline=None)
@@ -73,6 +75,14 @@ def test_an_odd_value_has_the_same_outcome(
     content = odd_page(place, of_ticket, field, value)
 
     assert outcome_elsewhere(processes, content) == outcome(content, decoded)
+
+
+@pytest.mark.parametrize("field", ["utm", "currency_id"])
+def test_bytes_that_are_no_text_are_said_to_be_no_json(processes: RowProcesses, field: str) -> None:
+    content = odd_page(3, False, field, '["BROKEN"]').replace(b"BROKEN", b"\xff\xfe")
+
+    assert all(isinstance(row, OrderHead) for row in order_heads(content)["data"])
+    assert "a page of orders is no JSON: 'utf-8' codec" in outcome_elsewhere(processes, content)[0]
 
 
 @pytest.fixture
