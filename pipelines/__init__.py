@@ -5,6 +5,7 @@ which `qtickets.py` turns into a command.
 """
 
 import gc
+import os
 import sys
 from importlib.abc import MetaPathFinder
 
@@ -12,6 +13,10 @@ from importlib.abc import MetaPathFinder
 # thousands, none of them in a cycle: looking less often makes a load a sixth faster, and the
 # start of a run a tenth. Peak memory is the same.
 gc.set_threshold(50_000, 20, 50)
+
+# numpy, which pyarrow imports, starts a thread per core to multiply matrices with. Nobody does that
+# here, and in each process they take a tenth of a second of a processor at its start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class _WithoutPandas(MetaPathFinder):
