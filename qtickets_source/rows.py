@@ -123,16 +123,18 @@ class _Fields:
     def __init__(self, rows: Sequence[Any]) -> None:
         self.rows = rows
         self.are_of_records = bool(rows) and isinstance(rows[0], Record)
-        self._values: dict[str, Sequence[Any]] = {}
+        # All values of a record at once take half as long as one after the other.
+        self._in_turn: list[Any] = []
+        self._places: dict[str, int] = {}
         if self.are_of_records:
-            # All at once takes half as long as one after the other.
-            columns = zip(*map(astuple, rows), strict=True)
-            self._values.update(zip(rows[0].__struct_fields__, columns, strict=True))
+            self._places = {name: n for n, name in enumerate(rows[0].__struct_fields__)}
+            for row in rows:
+                self._in_turn += astuple(row)
 
     def __getitem__(self, name: str) -> Sequence[Any]:
-        if name not in self._values:
-            self._values[name] = [row.get(name) for row in self.rows]
-        return self._values[name]
+        if (place := self._places.get(name)) is not None:
+            return self._in_turn[place :: len(self._places)]
+        return [row.get(name) for row in self.rows]
 
 
 def order_tables(orders: Sequence[Row], context: RowContext) -> Tables:
@@ -398,6 +400,7 @@ def _table(
     **derived: list[Any] | pa.ChunkedArray,
 ) -> pa.Table:
     fields = rows if isinstance(rows, _Fields) else _Fields(rows)
+    ids = fields["id"]
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for column in table.columns:
         is_field = column.name not in derived
@@ -409,7 +412,7 @@ def _table(
         if array is None and is_field:
             values = opened(values)
             _note_types(table, column, values, context)
-        columns[column.name] = to_arrow(column, values, array, what, fields["id"])
+        columns[column.name] = to_arrow(column, values, array, what, ids)
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     # Records have no other fields than those that are known.
     if table.field_columns and fields.rows and not fields.are_of_records:
