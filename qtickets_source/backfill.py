@@ -23,7 +23,7 @@ from .tables import ORDERS, TICKETS
 from .transport import RequestCounts
 from .windows import Window
 
-ORDERS_PER_TABLE = 10_000
+ORDERS_PER_TABLE = 6_000
 """Orders in what dlt is given at a time. It works out a schema for each table that it gets, which
 costs as much as to make rows of 200 orders."""
 
