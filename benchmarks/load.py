@@ -1,4 +1,4 @@
-"""From fetched pages to raw tables: rows a second, and memory, beside other ways of doing it.
+"""From pages to raw tables: rows a second, and memory, beside other ways of doing it.
 
 The bytes of the pages are there already (`order_file`, `file_service`), so what is measured is all
 that happens to them: JSON, checks, hashes, columns, files, inserts. And, but for `fetched_pages`
