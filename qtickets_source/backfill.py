@@ -1,5 +1,6 @@
 """History: orders paid in a window of the past, read in parallel, without moving the cursor."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,9 +24,10 @@ from .tables import ORDERS, TICKETS
 from .transport import RequestCounts
 from .windows import Window
 
-ORDERS_PER_TABLE = 6_000
-"""Orders in what dlt is given at a time. It works out a schema for each table that it gets, which
-costs as much as to make rows of 200 orders."""
+# dlt works out a schema for each table that it is given, which costs as much as to make rows of 200
+# orders: so tables of history are larger than elsewhere, unless people would wait to see them come.
+ORDERS_AT_ONCE = 6_000
+SECONDS_AT_MOST = 5
 
 _REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
 
@@ -130,15 +132,15 @@ def qtickets_backfill_source(
 
 
 def _together(tables: Iterator[Tables]) -> Iterator[Tables]:
-    """The same rows in fewer tables."""
+    """The same rows in fewer tables, unless they come slowly."""
     waiting: list[Tables] = []
-    rows = 0
+    since = time.monotonic()
     for some in tables:
         waiting.append(some)
-        rows += len(some[0])
-        if rows >= ORDERS_PER_TABLE:
+        rows = sum(len(orders) for orders, _ in waiting)
+        if rows >= ORDERS_AT_ONCE or time.monotonic() - since >= SECONDS_AT_MOST:
             yield joined(waiting)
-            waiting, rows = [], 0
+            waiting, since = [], time.monotonic()
     if waiting:
         yield joined(waiting)
 

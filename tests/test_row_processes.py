@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import qtickets_source.backfill
 import qtickets_source.order_pages
-from qtickets_source.answers import OrderHead, decoded, order_heads
+from qtickets_source.answers import OrderHead, decoded, order_heads, order_page
+from qtickets_source.backfill import _together
 from qtickets_source.errors import BadRow
-from qtickets_source.row_processes import RowProcesses, Tables
-from qtickets_source.rows import Findings, RowContext
+from qtickets_source.row_processes import RowProcesses
+from qtickets_source.rows import Findings, RowContext, Tables, order_tables
 
 from .conftest import PROJECT, REAL_PAGES
 from .test_answers import NOW, ODD, ORDERS, odd_page, outcome, page_of
@@ -35,13 +37,16 @@ def processes() -> Iterator[RowProcesses]:
         assert [process.poll() for process in processes._processes] == [None]
 
 
+def stamped(page: Any) -> list[Any]:
+    """The rows of a page as the client gives them."""
+    for row in page["data"]:
+        row["_fetched_at"] = NOW
+    return page["data"]
+
+
 def read(contents: list[bytes]) -> Iterator[list[Any]]:
     """Pages as the client gives them."""
-    for content in contents:
-        rows = order_heads(content)["data"]
-        for row in rows:
-            row["_fetched_at"] = NOW
-        yield rows
+    return (stamped(order_heads(content)) for content in contents)
 
 
 def outcome_elsewhere(processes: RowProcesses, content: bytes) -> tuple[Any, Findings]:
@@ -131,6 +136,22 @@ def test_where_no_process_can_be_started_rows_are_made_without(
 
     assert sorted(ids) == sorted(order["id"] for order in ORDERS)
     assert "No process to make rows" in caplog.text
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(60, [12, 12, 6]), (0, [3] * 10)])
+def test_tables_go_on_together_unless_they_come_slowly(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(qtickets_source.backfill, "ORDERS_AT_ONCE", 12)
+    monkeypatch.setattr(qtickets_source.backfill, "SECONDS_AT_MOST", seconds)
+    pages = [page_of(ORDERS[first : first + 3]) for first in range(0, len(ORDERS), 3)]
+    small = (order_tables(stamped(order_page(page)), RowContext(SALT)) for page in pages)
+
+    made = list(_together(small))
+
+    assert [len(orders) for orders, _ in made] == sizes
+    assert ids_of(made) == [order["id"] for order in ORDERS]
+    assert sum(len(tickets) for _, tickets in made) == sum(len(o["baskets"]) for o in ORDERS)
 
 
 READER = """
