@@ -102,7 +102,7 @@ class FetchedPages:
         request = requests.Request()
         paginator.init_request(request)
         while paginator.has_next_page:
-            response = self._service.answer(request.json)
+            response = self._service.answer(request.json or {})
             for hook in hooks["response"]:
                 hook(response)
             rows = response.json()["data"]
