@@ -15,7 +15,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from pipelines.load import make_tables
-from pipelines.marts import Extent, build_marts
+from pipelines.marts import build_marts
 from pipelines.rebuild import LARGE
 from pipelines.warehouse import Warehouse, open_warehouse
 
@@ -69,19 +69,18 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
         )
         fill(loader, warehouse.raw_db, orders)
         is_large = int(str(loader.command(TICKETS))) >= LARGE
-        extent = Extent()
+        changed_since: datetime | None = None
         for name in STEPS:
             if name == "after a day's changes":
-                since = datetime.now(timezone.utc)
-                change(loader, warehouse.raw_db, orders)
                 # As a run plans it, but for the hours before, in which here everything was filled.
-                extent = Extent(changed_since=since if is_large else None)
+                changed_since = datetime.now(timezone.utc) if is_large else None
+                change(loader, warehouse.raw_db, orders)
             for _ in range(1 if name == STEPS[0] else repeat):
                 with measured(warehouse) as cost:
                     if name == "by hand":
                         build_by_hand(warehouse)
                     else:
-                        build_marts(settings, warehouse, extent=extent)
+                        build_marts(settings, warehouse, changed_since=changed_since)
                 cost.peak_bytes = _peak_memory(warehouse, cost.seconds)
                 if name not in steps or cost.seconds < steps[name].seconds:
                     steps[name] = cost

@@ -13,18 +13,6 @@ from .warehouse import Warehouse
 _CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection reset")
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much is built.
-
-    Attributes:
-        changed_since: Only what orders concern that were fetched after this (UTC); None:
-            everything.
-    """
-
-    changed_since: datetime | None = None
-
-
 @dataclass
 class MartsReport:
     """What `dbt build` did. `warnings` are tests that found something but don't stop the marts."""
@@ -35,9 +23,14 @@ class MartsReport:
 
 
 def build_marts(
-    settings: Settings, warehouse: Warehouse, *flags: str, extent: Extent = Extent()
+    settings: Settings, warehouse: Warehouse, *flags: str, changed_since: datetime | None = None
 ) -> MartsReport:
     """Builds and tests every model.
+
+    Args:
+        changed_since: Only what orders concern that were fetched after this (UTC); None:
+            everything.
+        flags: For `dbt build`, instead of those that `changed_since` needs.
 
     Raises:
         MartsError: Naming each model and test that failed. Models after a failed one, or after a
@@ -50,9 +43,9 @@ def build_marts(
 
     # What dbt cannot write into its log is no news on stderr: what failed is in its result.
     logging.raiseExceptions = False
-    if extent.changed_since and not flags:
+    if changed_since and not flags:
         flags = ("--selector", "changed_rows")
-    with environment(dbt_environment(settings, warehouse) | extent_variables(extent)):
+    with environment(dbt_environment(settings, warehouse) | changed_since_variable(changed_since)):
         result = dbtRunner().invoke(
             [
                 "--quiet",
@@ -126,9 +119,8 @@ def model_variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def extent_variables(extent: Extent) -> dict[str, str]:
+def changed_since_variable(since: datetime | None) -> dict[str, str]:
     """The variable that dbt_project/macros/changed_rows.sql reads."""
-    since = extent.changed_since
     return {"QTICKETS_CHANGED_SINCE": f"{since:%Y-%m-%d %H:%M:%S.%f}" if since else ""}
 
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from .job_record import JobRecord
 from .load import RAW_TABLES
-from .marts import Extent, model_variables
+from .marts import model_variables
 from .settings import DBT_PROJECT, Settings
 from .warehouse import Warehouse
 
@@ -84,9 +84,14 @@ class MartsState:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is to be built, and what is known before: needed for the state afterwards."""
+    """How much is to be built, and what is known before: needed for the state afterwards.
 
-    extent: Extent
+    Attributes:
+        changed_since: As of `build_marts`.
+        raw_until, whole_on: As of `MartsState`.
+    """
+
+    changed_since: datetime | None
     raw_until: datetime
     whole_on: date
 
@@ -113,8 +118,8 @@ def plan_build(settings: Settings, warehouse: Warehouse, *, whole: bool = False)
         and changed <= MOST_CHANGED * orders
         and last.basis == _basis(settings, warehouse)
     ):
-        return Plan(Extent(changed_since=since), raw_until, last.whole_on)
-    return Plan(Extent(), raw_until, today)
+        return Plan(since, raw_until, last.whole_on)
+    return Plan(None, raw_until, today)
 
 
 def marts_state(record: JobRecord, plan: Plan, warnings: list[str]) -> MartsState | None:

@@ -171,7 +171,9 @@ def _build(record: JobRecord, report: RunReport, console: Console, *flags: str) 
         plan = plan_build(settings, warehouse, whole=bool(flags))
         before = table_rows(warehouse)
         with console.status("Building and testing the marts (dbt build)"):
-            report.marts = build_marts(settings, warehouse, *flags, extent=plan.extent)
+            report.marts = build_marts(
+                settings, warehouse, *flags, changed_since=plan.changed_since
+            )
         after = table_rows(warehouse)
         report.changes = {table: (before.get(table, 0), rows) for table, rows in after.items()}
         report.marts_state = marts_state(record, plan, report.marts.warnings)

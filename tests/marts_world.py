@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
 from pipelines.load import make_tables
-from pipelines.marts import Extent, dbt_environment, extent_variables
+from pipelines.marts import changed_since_variable, dbt_environment
 from pipelines.settings import DBT_PROJECT, Settings, environment, read_settings
 from pipelines.warehouse import Warehouse, open_warehouse
 
@@ -109,14 +110,14 @@ class MartsWorld:
         now: str = "2026-03-31 12:00:00",
         zone: str = "Europe/Moscow",
         project: Path = DBT_PROJECT,
-        extent: Extent = Extent(),
+        changed_since: datetime | None = None,
     ) -> DbtRun:
         """Runs dbt as the pipeline does, as of a moment in UTC, in a reporting time zone."""
         from dbt.cli.main import dbtRunner
 
         settings = self.settings.model_copy(update={"report_now": now, "report_tz": zone})
-        variables = dbt_environment(settings, self.warehouse) | extent_variables(extent)
-        with environment(variables):
+        given = dbt_environment(settings, self.warehouse)
+        with environment(given | changed_since_variable(changed_since)):
             result = dbtRunner().invoke(
                 [
                     *("--quiet", "--no-version-check", "--no-write-json"),

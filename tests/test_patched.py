@@ -14,7 +14,7 @@ import pipelines.run
 from local_clickhouse import LocalServer
 from pipelines.errors import ServiceError
 from pipelines.job_record import start_job
-from pipelines.marts import Extent, build_marts
+from pipelines.marts import build_marts
 from pipelines.rebuild import plan_build
 from pipelines.run import run, table_rows
 from pipelines.settings import Settings
@@ -27,7 +27,6 @@ from .test_runs import Runner, report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 VK = '{"utm_source":"vk"}'
-WHOLE = Extent()
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,7 @@ def test_where_tables_cannot_be_exchanged_nothing_is_patched(
     run = world.dbt(
         *("build", "--select", "int_qtickets_changed", "int_qtickets_paid_tickets"),
         *MODELS_ONLY,
-        extent=Extent(changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc)),
+        changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc),
     )
 
     assert run.statuses["int_qtickets_paid_tickets"] == "error"
@@ -118,12 +117,12 @@ def test_where_tables_cannot_be_exchanged_nothing_is_patched(
 
 def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
     """Builds what changed, on the tables as they are; returns the months of it."""
-    extent = Extent(changed_since=datetime.fromisoformat(since).replace(tzinfo=timezone.utc))
+    changed_since = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
     if tested:
         settings = world.settings.model_copy(update={"report_now": "2026-03-31 12:00:00"})
-        build_marts(settings, world.warehouse, extent=extent)
+        build_marts(settings, world.warehouse, changed_since=changed_since)
     else:
-        world.build_models(extent=extent)
+        world.build_models(changed_since=changed_since)
     months = world.rows("SELECT DISTINCT month FROM zakaz.int_qtickets_changed ORDER BY month")
     return [row["month"] for row in months]
 
@@ -146,61 +145,61 @@ def test_tables_are_patched_only_where_one_build_has_left_them_whole(
     with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
 
-        def extent(**settings_of_it: str) -> Extent:
+        def patched_since(**settings_of_it: str) -> datetime | None:
             with open_warehouse(settings) as warehouse:
                 asked = settings.model_copy(update=settings_of_it)
-                return plan_build(asked, warehouse).extent
+                return plan_build(asked, warehouse).changed_since
 
         first = run_once(settings)
         assert first.marts_state
-        apart = Extent(changed_since=first.marts_state.raw_until)
-        assert extent() == apart
+        read_until = first.marts_state.raw_until
+        assert patched_since() == read_until
 
         world.sell(tickets=2, price=500)
         world.refund(next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"]))
         second = run_once(settings)
-        assert second.marts_state and second.marts_state.raw_until > apart.changed_since
-        assert extent().changed_since
-        assert extent(report_now="2026-06-14 12:00:00") == WHOLE, "views say another moment"
+        assert second.marts_state and second.marts_state.raw_until > read_until
+        assert patched_since()
+        assert not patched_since(report_now="2026-06-14 12:00:00"), "views say another moment"
         with monkeypatch.context() as another_day:
             another_day.setattr(pipelines.rebuild, "_today", lambda _: date(2030, 1, 1))
-            assert extent() == WHOLE
+            assert not patched_since()
 
         patched = marts.snapshot()
         with open_warehouse(settings) as warehouse:
-            build_marts(settings, warehouse, *DASHBOARD_ONLY, extent=WHOLE)
+            build_marts(settings, warehouse, *DASHBOARD_ONLY)
         assert marts.snapshot() == patched
-        assert extent() == WHOLE, "somebody has built the tables"
+        assert not patched_since(), "somebody has built the tables"
 
         assert run_once(settings).marts.models
-        assert extent().changed_since
+        assert patched_since()
         marts.rows(f"OPTIMIZE TABLE {DATABASE}.{sales} FINAL")
-        assert extent().changed_since, "ClickHouse merges when it likes"
+        assert patched_since(), "ClickHouse merges when it likes"
         marts.rows(f"DELETE FROM {DATABASE}.{sales} WHERE quantity = 1")
-        assert extent() == WHOLE, "somebody has changed a table"
+        assert not patched_since(), "somebody has changed a table"
 
         assert run_once(settings).marts.models
-        assert extent().changed_since
+        assert patched_since()
         run(settings, Console(quiet=True), skip_marts=True)
-        assert extent() == WHOLE, "the last run did not build the marts"
+        assert not patched_since(), "the last run did not build the marts"
 
         assert run_once(settings).marts.models
-        assert extent().changed_since
+        assert patched_since()
         with monkeypatch.context() as at_once:
             building = pipelines.run.build_marts
 
-            def another_begins(asked: Settings, at: Warehouse, *flags: str, **how: Extent) -> Any:
+            def another_begins(asked: Settings, at: Warehouse, *flags: str, **how: Any) -> Any:
                 start_job(asked.model_copy(update={"job_name": "another"}), at)
                 return building(asked, at, *flags, **how)
 
             at_once.setattr(pipelines.run, "build_marts", another_begins)
             world.sell(tickets=1, price=500)
             assert run_once(settings).marts.models
-        assert extent() == WHOLE, "another machine's run was under way"
+        assert not patched_since(), "another machine's run was under way"
 
         assert run_once(settings).marts.models
-        assert extent().changed_since
+        assert patched_since()
         server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
         with pytest.raises(ServiceError):
             run_once(settings)
-        assert extent() == WHOLE, "the run before failed"
+        assert not patched_since(), "the run before failed"
