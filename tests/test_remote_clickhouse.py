@@ -29,7 +29,7 @@ from typer.testing import CliRunner, Result
 import local_clickhouse.configuration
 from local_clickhouse import LocalServer, running_server
 from pipelines.errors import ConfigurationError
-from pipelines.marts import Extent, build_marts, dbt_environment
+from pipelines.marts import build_marts, dbt_environment
 from pipelines.qtickets import app
 from pipelines.run import bootstrap
 from pipelines.settings import DBT_PROJECT, Settings, environment
@@ -535,7 +535,7 @@ def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
         world.order(2, "2026-03-30 11:00:00", ticket("700"), ticket("800"), buyer_hash="b")
         cluster.statements.clear()
         since = datetime(2026, 3, 31, 9, 30, tzinfo=timezone.utc)
-        build_marts(on_a_cluster, warehouse, *models, extent=Extent(changed_since=since))
+        build_marts(on_a_cluster, warehouse, *models, changed_since=since)
         buyers = world.rows(
             f"SELECT buyer_hash, tickets_sold FROM {DATABASE}.dim_buyers ORDER BY buyer_hash"
         )
