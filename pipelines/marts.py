@@ -28,9 +28,9 @@ def build_marts(
     """Builds and tests every model.
 
     Args:
+        flags: For `dbt build`, instead of those that `changed_since` needs.
         changed_since: Only what orders concern that were fetched after this (UTC); None:
             everything.
-        flags: For `dbt build`, instead of those that `changed_since` needs.
 
     Raises:
         MartsError: Naming each model and test that failed. Models after a failed one, or after a

@@ -82,7 +82,7 @@ def _record(name: str, table: RawTable, as_sent: Sequence[str], hashed: str, **n
         c.name: msgspec.Raw if c.kind == "json" else Any for c in table.field_columns
     }
     fields: list[Any] = [
-        *(item for item in kept.items() if item[0] not in table.occasional),
+        *((field, kind) for field, kind in kept.items() if field not in table.occasional),
         *((field, kept[field], _NULL) for field in table.occasional),
         *((field, Any, None) for field in ("_fetched_at", hashed)),
         *((field, msgspec.Raw, _NULL) for field in table.withheld - {hashed}),

@@ -26,8 +26,8 @@ from .windows import Window
 
 # dlt works out a schema for each table that it is given, which costs as much as to make rows of 200
 # orders: so tables of history are larger than elsewhere, unless people would wait to see them come.
-ORDERS_AT_ONCE = 6_000
-SECONDS_AT_MOST = 5
+ORDERS_PER_TABLE = 6_000
+SECONDS_PER_TABLE = 5
 
 _REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
 
@@ -138,7 +138,7 @@ def _together(tables: Iterator[Tables]) -> Iterator[Tables]:
     for some in tables:
         waiting.append(some)
         rows = sum(len(orders) for orders, _ in waiting)
-        if rows >= ORDERS_AT_ONCE or time.monotonic() - since >= SECONDS_AT_MOST:
+        if rows >= ORDERS_PER_TABLE or time.monotonic() - since >= SECONDS_PER_TABLE:
             yield joined(waiting)
             waiting, since = [], time.monotonic()
     if waiting:

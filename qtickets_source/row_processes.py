@@ -183,7 +183,10 @@ def usable_cores() -> int:
 def _answer(pages: Sequence[Page], context: RowContext) -> Answer:
     def stamped() -> Iterator[list[Row]]:
         for content, fetched_at in pages:
-            rows = order_page(content)["data"]
+            try:
+                rows = order_page(content)["data"]
+            except ValueError as error:
+                raise no_json(error) from None
             for row in rows:
                 row["_fetched_at"] = fetched_at
             yield rows
@@ -192,6 +195,4 @@ def _answer(pages: Sequence[Page], context: RowContext) -> Answer:
         made = [order_tables(batch, context) for batch in batches(stamped(), rows=ROWS_AT_ONCE)]
     except QTicketsError as error:
         return error, context.findings
-    except ValueError as error:
-        return no_json(error), context.findings
     return joined(made), context.findings

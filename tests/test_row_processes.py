@@ -142,8 +142,8 @@ def test_where_no_process_can_be_started_rows_are_made_without(
 def test_tables_go_on_together_unless_they_come_slowly(
     monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
 ) -> None:
-    monkeypatch.setattr(qtickets_source.backfill, "ORDERS_AT_ONCE", 12)
-    monkeypatch.setattr(qtickets_source.backfill, "SECONDS_AT_MOST", seconds)
+    monkeypatch.setattr(qtickets_source.backfill, "ORDERS_PER_TABLE", 12)
+    monkeypatch.setattr(qtickets_source.backfill, "SECONDS_PER_TABLE", seconds)
     pages = [page_of(ORDERS[first : first + 3]) for first in range(0, len(ORDERS), 3)]
     small = (order_tables(stamped(order_page(page)), RowContext(SALT)) for page in pages)
 
