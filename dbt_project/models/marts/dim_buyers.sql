@@ -1,7 +1,8 @@
+-- By hash, which is random, sorting took a third of the time of building this.
 {{ config(
     materialized='patched',
     patched_by='buyer_hash',
-    order_by='buyer_hash',
+    order_by='first_order_ts',
     settings=large_parts_unmerged(),
 ) }}
 

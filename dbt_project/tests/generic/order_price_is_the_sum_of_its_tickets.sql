@@ -5,33 +5,28 @@
 
 with
 
-recent_orders as (
+-- One under the other and added up: of ten million orders that takes half the time of a join.
+amounts as (
 
-    select id as order_id, price
+    select id as order_id, price, 0 as amount
     from {{ source('qtickets_raw', 'orders') }} final
     where
         payed
-        and price is not null
         and {{ qtickets.is_changed('order_id', 'id') }}
         and _fetched_at >= (
             select max(_fetched_at) - interval 3 day from {{ source('qtickets_raw', 'orders') }}
         )
-
-),
-
-tickets_by_order as (
-
-    select order_id, sum(amount) as amount
+    union all
+    select order_id, null as price, amount
     from {{ model }}
-    -- These are among the changed ones; their months spare reading all others.
-    where {{ qtickets.is_changed('month, order_id') }} and order_id in (select order_id from recent_orders)
-    group by order_id
+    where {{ qtickets.is_changed('month, order_id') }}
 
 )
 
-select recent_orders.order_id, recent_orders.price, tickets_by_order.amount
-from recent_orders
-inner join tickets_by_order on recent_orders.order_id = tickets_by_order.order_id
-where recent_orders.price != tickets_by_order.amount
+select order_id, max(amounts.price) as price, sum(amounts.amount) as amount
+from amounts
+group by order_id
+-- Not true of null: an order that is older, or has no price.
+having price != amount
 
 {% endtest %}
