@@ -30,7 +30,8 @@ def main(
     """Measures how fast the project is, beside other ways of doing the same.
 
     On the sandbox and the embedded ClickHouse: nothing else is needed, nothing else is touched.
-    All of it takes 40 minutes and more, with `--repeat 1` 27; `--scale 0.1` a quarter of that.
+    All of it takes an hour and a half or more: for an hour of it one connection waits for answers
+    that take 2 s each. `--scale 0.1` takes a tenth.
     """
     console = Console(highlight=False)
     machine = environment()
