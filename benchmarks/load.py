@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 from .cost import Cost
@@ -17,8 +18,7 @@ from .process import in_own_process
 from .report import Growth, Measurement, Ratio, Results, exponent
 
 ORDERS = 1_000_000
-SLOW_ORDERS = 50_000
-"""So many of them are enough to tell how slow a slow contestant is."""
+SHARES = (0.05, 0.1, 1)
 
 CONTESTANTS = {
     "product": "this project",
@@ -27,6 +27,8 @@ CONTESTANTS = {
     "by_hand": "requests and clickhouse-connect by hand",
     "plain_dlt": "dlt, nested dicts, merge",
 }
+SLOW = ("by_hand", "plain_dlt")
+"""All orders take these minutes: they load them in the first turn only."""
 
 
 def contestant(name: str, folder: str, file_orders: int, orders: int) -> Cost:
@@ -45,18 +47,15 @@ def contestant(name: str, folder: str, file_orders: int, orders: int) -> Cost:
 
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
-    """All contestants on a part, the fast ones on everything, the project at three sizes."""
-    largest = round(ORDERS * scale)
-    part = min(SLOW_ORDERS, largest)
+    """All contestants at three sizes."""
+    sizes = [round(ORDERS * scale * share) for share in SHARES]
+    largest = sizes[-1]
     order_file(folder, largest)
     best: dict[tuple[str, int], Cost] = {}
-    plan = [(name, part) for name in CONTESTANTS] + [
-        (name, size)
-        for size in sorted({largest // 10, largest} - {part})
-        for name in ("product", "fetched_pages", "clickhouse_alone")
-    ]
     for turn in range(repeat):
-        for name, orders in plan:
+        for orders, name in product(sizes, CONTESTANTS):
+            if turn and name in SLOW and orders == largest:
+                continue
             cost = in_own_process(
                 "load",
                 "contestant",
@@ -70,16 +69,14 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
     results = Results(
         [Measurement("load", CONTESTANTS[name], size, cost) for (name, size), cost in best.items()]
     )
-    results.ratios = _ratios(best, part, largest)
-    sizes = sorted(size for name, size in best if name == "product")
-    if len(sizes) > 1:
-        costs = [best["product", size] for size in sizes]
-        for what, values in {
-            "seconds of a processor": [cost.all_cpu_seconds for cost in costs],
-            "seconds": [cost.seconds for cost in costs],
-            "peak memory": [float(cost.peak_bytes) for cost in costs],
-        }.items():
-            results.growths.append(Growth("load", what, sizes, exponent(sizes, values)))
+    results.ratios = _ratios({name: best[name, largest] for name in CONTESTANTS})
+    costs = [best["product", size] for size in sizes]
+    for what, values in {
+        "seconds of a processor": [cost.all_cpu_seconds for cost in costs],
+        "seconds": [cost.seconds for cost in costs],
+        "peak memory": [float(cost.peak_bytes) for cost in costs],
+    }.items():
+        results.growths.append(Growth("load", what, sizes, exponent(sizes, values)))
     return results
 
 
@@ -96,37 +93,28 @@ def _cheaper(one: Cost | None, other: Cost) -> Cost:
     )
 
 
-def _ratios(best: dict[tuple[str, int], Cost], part: int, largest: int) -> list[Ratio]:
-    ours, alone = best["product", largest], best["clickhouse_alone", largest]
-    fetched, here = best["fetched_pages", largest], best["product", part]
+def _ratios(costs: dict[str, Cost]) -> list[Ratio]:
+    """Of what each took at the largest size."""
+    ours, alone = costs["product"], costs["clickhouse_alone"]
     ratios = [
         Ratio("load", "rows a second, in thousands", ours.rows / ours.seconds / 1000, "≥ 30"),
         Ratio("load", "peak memory, MB", ours.peak_bytes / 1e6, "≤ 600"),
     ]
-    for whose, mine, target in (("from fetched pages", fetched, "≤ 3"), ("with HTTP", ours, "")):
+    for whose, mine, target in (
+        ("from fetched pages", costs["fetched_pages"], "≤ 3"),
+        ("with HTTP", ours, ""),
+    ):
+        seconds = mine.seconds / alone.seconds
+        processor = mine.all_cpu_seconds / alone.all_cpu_seconds
         ratios += [
-            Ratio(
-                "load",
-                f"time, over ClickHouse alone, {whose}",
-                mine.seconds / alone.seconds,
-                target,
-            ),
-            Ratio(
-                "load",
-                f"processor time, over ClickHouse alone, {whose}",
-                mine.all_cpu_seconds / alone.all_cpu_seconds,
-                "",
-            ),
+            Ratio("load", f"time, over ClickHouse alone, {whose}", seconds, target),
+            Ratio("load", f"processor time, over ClickHouse alone, {whose}", processor, ""),
         ]
     for name, target in (("plain_dlt", "≥ 4"), ("by_hand", "≥ 1")):
-        other = best[name, part]
+        seconds = costs[name].seconds / ours.seconds
+        processor = costs[name].all_cpu_seconds / ours.all_cpu_seconds
         ratios += [
-            Ratio("load", f"times as fast as {name}", other.seconds / here.seconds, target),
-            Ratio(
-                "load",
-                f"times less processor time than {name}",
-                other.all_cpu_seconds / here.all_cpu_seconds,
-                "",
-            ),
+            Ratio("load", f"times as fast as {name}", seconds, target),
+            Ratio("load", f"times less processor time than {name}", processor, ""),
         ]
     return ratios

@@ -19,12 +19,13 @@ from .sandbox_process import NOW, TOKEN, YEAR
 
 ORDERS = 100_000
 NEW_ORDERS, LATE_CHANGES = 800, 50
+NEWS = f"{NEW_ORDERS} new orders, {LATE_CHANGES} late refunds"
 
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
     """Three sizes of history; each read once, then run on with nothing new, then with news."""
     results = Results()
-    quiet: dict[int, Cost] = {}
+    growing: dict[str, dict[int, Cost]] = {"nothing new": {}, NEWS: {}}
     for share in (0.01, 0.1, 1.0):
         # A year of sales so far, and a year to come that is not sold yet.
         world = World(
@@ -42,24 +43,24 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
             steps["nothing new, the first time"] = [_command(home, server)]
             steps["nothing new"] = [_command(home, server) for _ in range(max(2, repeat))]
             _news(world)
-            steps["800 new orders, 50 late refunds"] = [_command(home, server)]
+            steps[NEWS] = [_command(home, server)]
         shutil.rmtree(home, ignore_errors=True)
         for what, costs in steps.items():
             cost = min(costs, key=lambda cost: cost.seconds)
             cost.cpu_seconds = min(cost.cpu_seconds for cost in costs)
             results.measurements.append(Measurement("run", what, size, cost))
             say(f"run: {what}, {size:,} orders: {cost.seconds:.1f} s, CPU {cost.cpu_seconds:.1f}")
-            if what == "nothing new":
-                quiet[size] = cost
-    largest = quiet[max(quiet)]
+            if what in growing:
+                growing[what][size] = cost
+    largest = growing["nothing new"][max(growing["nothing new"])]
     results.ratios = [
         Ratio("run", "nothing new: seconds", largest.seconds, "≤ 6"),
         Ratio("run", "nothing new: seconds of a processor", largest.cpu_seconds, "≤ 5"),
     ]
-    seconds = [cost.cpu_seconds for cost in quiet.values()]
-    results.growths = [
-        Growth("run", "nothing new, processor", list(quiet), exponent(list(quiet), seconds))
-    ]
+    for what, by_size in growing.items():
+        seconds = [cost.cpu_seconds for cost in by_size.values()]
+        growth = exponent(list(by_size), seconds)
+        results.growths.append(Growth("run", f"{what}: processor", list(by_size), growth))
     return results
 
 
