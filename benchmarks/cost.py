@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 PROCESSOR = "OSCPUVirtualTimeMicroseconds"
 COUNTED = {

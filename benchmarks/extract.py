@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from qtickets_source.answers import order_heads
-from qtickets_source.client import open_client
-from qtickets_source.query import Condition
-from qtickets_source.row_processes import RowProcesses
-from qtickets_source.rows import RowContext
-from qtickets_source.transport import RequestCounts
+from qtickets_source.api.client import open_client
+from qtickets_source.api.filters import Condition
+from qtickets_source.observations import Observations
+from qtickets_source.resources.batches import batches
+from qtickets_source.rows.context import RowContext
+from qtickets_source.rows.order_records import decode_order_page
+from qtickets_source.rows.orders import order_tables
 
 from .cost import Cost, measured
 from .process import in_own_process
@@ -29,8 +30,9 @@ SLOW_MS = 1000
 
 def backfill(url: str, connections: int, days: float) -> Cost:
     """Reads the paid orders of the last `days` by page, and makes rows of them."""
-    counts = RequestCounts()
-    client = open_client(base_url=url, token=TOKEN, connections=connections, counts=counts)
+    observed = Observations()
+    counts = observed.counts
+    client = open_client(base_url=url, token=TOKEN, connections=connections, observed=observed)
     window = [
         Condition("payed_at", ">=", NOW - timedelta(days=days)),
         Condition("payed_at", "<", NOW),
@@ -38,9 +40,10 @@ def backfill(url: str, connections: int, days: float) -> Cost:
     client.count("orders", window)  # The sandbox works out its answer once.
     counts.requests, counts.seconds, orders = 0, 0.0, 0
     context = RowContext(b"benchmark")
-    with measured() as cost, RowProcesses() as processes:
-        pages = client.listed("orders", window, order_heads)
-        for table, tickets in processes.tables(pages, context):
+    with measured() as cost:
+        pages = client.list_pages("orders", window, decode_order_page)
+        for batch in batches(pages):
+            table, tickets = order_tables(batch, context)
             orders += len(table)
             cost.rows += len(table) + len(tickets)
     cost.counts = {

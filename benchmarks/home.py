@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines.settings import Settings
+from pipelines.configuration.environment import Settings
 
 
 def settings_of(home: Path, **given: Any) -> Settings:

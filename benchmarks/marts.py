@@ -14,10 +14,10 @@ from pathlib import Path
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
-from pipelines.load import make_tables
-from pipelines.marts import build_marts
-from pipelines.rebuild import LARGE
-from pipelines.warehouse import Warehouse, open_warehouse
+from pipelines.loading.pipeline import create_raw_tables
+from pipelines.transform.build_plan import PARTIAL_BUILD_FROM_TICKETS
+from pipelines.transform.dbt_build import build_marts
+from pipelines.warehouse.server import Warehouse, open_warehouse
 
 from .cost import Cost, measured
 from .fill_raw import change, fill
@@ -61,7 +61,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
     steps: dict[str, Cost] = {}
     with open_warehouse(settings) as warehouse:
         warehouse.make_databases()
-        make_tables(settings, warehouse)
+        create_raw_tables(settings, warehouse)
         loader = clickhouse_connect.get_client(
             host=warehouse.host,
             port=warehouse.port,
@@ -70,7 +70,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
             send_receive_timeout=1800,
         )
         fill(loader, warehouse.raw_db, orders)
-        is_large = int(str(loader.command(TICKETS))) >= LARGE
+        is_large = int(str(loader.command(TICKETS))) >= PARTIAL_BUILD_FROM_TICKETS
         changed_since: datetime | None = None
         for name in STEPS:
             if name == BY_CLIENT:

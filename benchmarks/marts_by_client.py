@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 
 def compiled_tables(target: Path, client: Client, database: str) -> dict[str, str]:

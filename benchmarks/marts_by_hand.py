@@ -3,7 +3,7 @@
 The same result as the models' for sales by day and by advertising; no tests, no views, no docs.
 """
 
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 TICKETS = """
 CREATE OR REPLACE TABLE {marts}.hand_tickets ENGINE = MergeTree

@@ -1,6 +1,6 @@
 """What the raw tables of a contestant hold."""
 
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 
 def rows_in(warehouse: Warehouse, tickets: str = "tickets") -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from pipelines.settings import PROJECT
+from pipelines.configuration.environment import PROJECT
 from sandbox import Server, World, serve
 
 from .cost import Cost

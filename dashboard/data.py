@@ -13,9 +13,9 @@ import orjson
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from pipelines.configuration.environment import Settings
 from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 DAYS_OF_HISTORY = 800
 """Two years and what they are compared with; older sales stay in the marts."""

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipelines.configuration.environment import Settings
 from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings
-from pipelines.warehouse import Warehouse
+from pipelines.warehouse.server import Warehouse
 
 from .data import as_json, read_account
 

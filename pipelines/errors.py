@@ -1,6 +1,9 @@
-"""Failures that a person can act on, with the exit code that tells a scheduler what kind it is."""
+"""Errors that an operator can act on, each with the exit code that tells a scheduler its kind."""
 
+import os
 from enum import IntEnum
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -11,9 +14,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Wrong configuration or flags; nothing was done."""
     SERVICE = 3
-    """QTickets refused, lied or did not answer; the marts are as they were."""
+    """QTickets rejected a request, returned invalid data, or timed out; the marts are unchanged."""
     CLICKHOUSE = 4
-    """ClickHouse refused, broke or did not answer."""
+    """ClickHouse rejected a statement, failed, or did not answer."""
     MARTS = 5
     """`dbt build` failed, or one of its tests did."""
     BUSY = 75
@@ -21,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 class RunError(Exception):
-    """A run that ends: `message` is one line that says what, where, and what to do next."""
+    """An error that ends a run; its message is one line: what failed, where, and what to do."""
 
     exit_code = ExitCode.BUG
 
@@ -44,3 +47,13 @@ class MartsError(RunError):
 
 class BusyError(RunError):
     exit_code = ExitCode.BUSY
+
+
+def disk_full(error: BaseException, folder: Path) -> ConfigurationError | None:
+    """Return the error for a disk or quota that is full; None for any other cause."""
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG):
+        return ConfigurationError(
+            f"QTICKETS_HOME: {folder} cannot be written: {os.strerror(error.errno)}. Free space;"
+            " the next run repeats what is missing."
+        )
+    return None

@@ -14,9 +14,10 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import typer
 from rich.console import Console
 
+from pipelines.configuration.environment import CASSETTE, Settings, read_period, read_settings
 from pipelines.errors import ConfigurationError, RunError
 from pipelines.logs import set_up_logs
-from pipelines.settings import CASSETTE, Settings, read_period, read_settings
+from pipelines.process import tune_process
 
 EXAMPLES = """
 Examples:
@@ -147,7 +148,7 @@ def main(
                 raise ConfigurationError("--resources: name at least one dataset.")
             given["qtickets_resources"] = resources
         if show_config:
-            from pipelines.config_report import show_config as show
+            from pipelines.configuration.config_report import show_config as show
 
             show(console, env_file, given, as_json=output is OutputFormat.JSON)
             return
@@ -156,7 +157,7 @@ def main(
         except ConfigurationError as error:
             others = (dry_run, bootstrap, dashboard, drop_demo, compact, check and not alert)
             if not any(others):
-                from pipelines.alerts import alert_configuration
+                from pipelines.operations.alerts import alert_configuration
 
                 alert_configuration(env_file, error)
             raise
@@ -186,22 +187,28 @@ def main(
         period = read_period(since, until, settings)
         # Imported late, so that --help and configuration errors answer at once.
         from pipelines import run, summary
-        from pipelines.alerts import alerting
+        from pipelines.operations.alerts import alerting
 
         if settings.qtickets_offline:
-            from pipelines.offline import at_the_recordings_moment
+            from pipelines.loading.service import at_recording
 
-            settings = at_the_recordings_moment(settings)
+            settings = at_recording(settings)
         summary.announce(settings, console)
         if dry_run:
-            summary.summarise_dry_run(run.dry_run(settings), console)
+            from pipelines.loading.dry_run import dry_run as count
+
+            summary.summarise_dry_run(count(settings), console)
         elif bootstrap:
-            for database, name, engine in run.bootstrap(settings, console):
+            from pipelines.operations.bootstrap import bootstrap as create_all
+
+            for database, name, engine in create_all(settings, console):
                 console.print(f"{database}.{name}  [dim]{engine}[/]")
         elif dashboard:
-            console.print(f"The page: {run.dashboard(settings)}")
+            from pipelines.operations.page import rewrite_page
+
+            console.print(f"The page: {rewrite_page(settings)}")
         elif compact:
-            from pipelines.compact import compact as make_smaller
+            from pipelines.operations.compact import compact as make_smaller
 
             for became in make_smaller(settings):
                 (rows, rows_now), (size, size_now) = became.rows, became.bytes
@@ -211,7 +218,9 @@ def main(
                 )
             console.print("Compacted; the marts are as they were.")
         elif drop_demo:
-            run.drop_demo(settings)
+            from pipelines.operations.drop_demo import drop_demo as drop
+
+            drop(settings)
             console.print("The demo databases are gone.")
         else:
             with alerting(settings):
@@ -234,7 +243,7 @@ def main(
 
 
 def _test_alert(settings: Settings, console: Console) -> int:
-    from pipelines.alerts import send_test
+    from pipelines.operations.alerts import send_test
 
     sent = send_test(settings)
     if not sent:
@@ -246,13 +255,13 @@ def _test_alert(settings: Settings, console: Console) -> int:
 
 def _check(settings: Settings, console: Console, output: OutputFormat, *, alert: bool) -> int:
     """Without what a run imports: a probe should not take as long as a run's beginning."""
-    from pipelines.check import check
-    from pipelines.check_report import print_health
+    from pipelines.operations.check import check
+    from pipelines.operations.check_report import print_health
 
     health = check(settings)
     print_health(health, console, as_json=output is OutputFormat.JSON)
     if alert:
-        from pipelines.alerts import alert_health
+        from pipelines.operations.alerts import alert_health
 
         alert_health(settings, health)
     return int(health.status == "error")
@@ -261,4 +270,5 @@ def _check(settings: Settings, console: Console, output: OutputFormat, *, alert:
 if __name__ == "__main__":
     # Whatever a run, dlt, dbt or the embedded server writes is its user's alone.
     os.umask(0o077)
+    tune_process()
     app()

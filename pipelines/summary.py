@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.table import Table
 
-from .run import RunReport
-from .settings import PROJECT, Settings
+from pipelines.configuration.environment import PROJECT, Settings
+from pipelines.loading.pipeline import LoadReport
+from pipelines.run_report import RunReport
 
 DEMO = (
     "DEMO: made-up sales from the built-in sandbox, since QTICKETS_TOKEN is not set."
@@ -44,7 +45,7 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
     _marts(report, settings, console)
     _findings(report, console)
     seconds = "  ".join(f"{step} {value:.1f} s" for step, value in report.seconds.items())
-    counts = report.load.counts
+    counts = report.load.observed.counts
     retries = f", {counts.retries} of them repeated" if counts.retries else ""
     console.print(f"[dim]{seconds}  ({counts.requests} requests{retries})[/]")
     if not settings.clickhouse_host:
@@ -102,7 +103,7 @@ def _warnings(report: RunReport, console: Console) -> None:
 
 
 def _findings(report: RunReport, console: Console) -> None:
-    findings = report.load.findings
+    findings = report.load.observed.findings
     if findings.ignored:
         console.print(f"[yellow]The service ignored what it was asked:[/] {findings.ignored[0]}")
     for dataset, reason in findings.skipped.items():
@@ -121,12 +122,13 @@ def _findings(report: RunReport, console: Console) -> None:
         )
 
 
-def summarise_dry_run(report: RunReport, console: Console) -> None:
+def summarise_dry_run(report: LoadReport, console: Console) -> None:
     """Counts of what a run would load."""
-    rows = report.load.rows
+    rows = report.rows
     console.print(
         f"Would load {rows.get('events', 0):,} new or changed events with {rows.get('shows', 0):,}"
         f" shows, {rows.get('orders', 0):,} orders with {rows.get('tickets', 0):,} tickets,"
-        f" {rows.get('inventory', 0):,} inventory rows ({report.load.counts.requests} requests)."
+        f" {rows.get('inventory', 0):,} inventory rows"
+        f" ({report.observed.counts.requests} requests)."
     )
     console.print("Dry run: no ClickHouse writes.")

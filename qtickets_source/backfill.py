@@ -1,49 +1,52 @@
 """History: orders paid in a window of the past, read in parallel, without moving the cursor."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import dlt
-from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
-from .answers import order_heads, order_page
-from .client import open_client
-from .hints import marked
-from .order_pages import as_state, batches, loaded_windows
-from .pagination import TRANSPORTS, Transport
-from .privacy import salt_key
-from .query import Condition, parse_timestamp
-from .row_processes import RowProcesses
-from .rows import Findings, RowContext, Tables, joined, order_tables
-from .settings import BASE_URL, CONNECTIONS, ORDERS_PATH, RETRY_SECONDS, TIMEOUT_SECONDS
-from .stamps import Stamps
-from .tables import ORDERS, TICKETS
-from .transport import RequestCounts
-from .windows import Window
+from .api.client import open_client
+from .api.filters import Condition
+from .configuration import QTicketsConfiguration
+from .datetimes import parse_timestamp
+from .observations import Observations
+from .resources.batches import batches
+from .resources.reading import open_reading
+from .rows.dlt_hints import with_table_hints
+from .rows.order_records import decode_order_page
+from .rows.orders import order_tables
+from .rows.schema import ORDERS, TICKETS
+from .settings import ORDERS_PATH
+from .state.periods import Window, as_state, loaded_windows
 
-# dlt works out a schema for each table that it is given, which costs as much as to make rows of 200
-# orders: so tables of history are larger than elsewhere, unless people would wait to see them come.
-ORDERS_PER_TABLE = 6_000
-SECONDS_PER_TABLE = 5
-
-_REMEMBERED_FOR_EVER = ("loaded", "swept_until", "fetched_until")
+_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until")
 
 
-def orders_extent(period: Window, **access: Any) -> tuple[datetime, datetime, int]:
-    """Where the paid orders of a period really begin, where it ends, and how many they are.
+def orders_extent(
+    period: Window, config: QTicketsConfiguration, observed: Observations | None = None
+) -> tuple[datetime, datetime, int]:
+    """Return where the paid orders of a period begin, where the period ends, and their number.
 
     Args:
         period: [since, until) of payment; an open end means the service's present.
-        access: As for `open_client`.
+        config: How the service is read; its token must be set.
+        observed: Collects request counts.
 
     Returns:
         (since, until, orders): `since` not before the first order was created, `until` not after
         the present, both UTC.
     """
-    client = open_client(**access)
+    client = open_client(
+        base_url=config.base_url,
+        token=config.token,
+        connections=config.connections,
+        timeout_seconds=config.timeout_seconds,
+        retry_seconds=config.retry_seconds,
+        transports=config.transports,
+        observed=observed,
+    )
     since, until = period
     paid = [Condition("payed_at", ">=", since)]
     if until:
@@ -57,111 +60,68 @@ def orders_extent(period: Window, **access: Any) -> tuple[datetime, datetime, in
     return since, min(until or now, now), orders
 
 
-@dlt.source(name="qtickets", max_table_nesting=0)
+@dlt.source(name="qtickets", max_table_nesting=0, spec=QTicketsConfiguration)
 def qtickets_backfill_source(
     since: datetime,
     until: datetime,
-    remember: Mapping[str, Any],
-    token: TSecretStrValue = dlt.secrets.value,
-    pii_salt: TSecretStrValue = dlt.secrets.value,
-    base_url: str = BASE_URL,
-    connections: int = CONNECTIONS,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    retry_seconds: float = RETRY_SECONDS,
-    transports: Sequence[Transport] = TRANSPORTS,
-    allowed_fields: Sequence[str] = (),
+    state_updates: Mapping[str, Any],
+    config: QTicketsConfiguration = None,  # type: ignore[assignment]
     fetched_after: datetime | None = None,
-    counts: RequestCounts | None = None,
-    findings: Findings | None = None,
-    row_processes: RowProcesses | None = None,
+    observed: Observations | None = None,
 ) -> Iterable[DltResource]:
-    """Orders paid in [since, until), which must not reach into the future.
+    """Return `orders` (with table `tickets`) paid in [since, until), which must have ended.
 
     Args:
         since: First moment of payment, aware.
-        until: First moment no longer in the window, aware.
-        remember: Written into the source's state once the window is loaded.
-        row_processes: Make rows of what is read; by default this process does it.
-
-    The other arguments are those of `qtickets_source`.
-
-    Returns:
-        `orders` (with table `tickets`).
+        until: First moment after the window, aware.
+        state_updates: Written into the source's state once the window is loaded.
+        config: As for `qtickets_source`.
+        fetched_after: As for `qtickets_source`.
+        observed: As for `qtickets_source`.
 
     Raises:
         QTicketsError: With one sentence that says what failed, where, and what to do.
     """
-    findings = findings or Findings()
-    stamps = Stamps(dlt.current.source_state().get("fetched_until"), fetched_after)
-    client = open_client(
-        base_url=base_url,
-        token=token,
-        stamps=stamps,
-        connections=connections,
-        timeout_seconds=timeout_seconds,
-        retry_seconds=retry_seconds,
-        transports=transports,
-        counts=counts,
-        ignored=findings.ignored,
-    )
-    context = RowContext(salt_key(pii_salt), frozenset(allowed_fields), findings)
-
-    def tables(paid: Sequence[Condition]) -> Iterator[Tables]:
-        if row_processes:
-            return row_processes.tables(client.listed(ORDERS_PATH, paid, order_heads), context)
-        pages = client.listed(ORDERS_PATH, paid, order_page)
-        return (order_tables(batch, context) for batch in batches(pages))
+    reading = open_reading(config, fetched_after, observed)
 
     @dlt.resource(name="orders")
     def orders() -> Iterator[Any]:
         state = dlt.current.source_state()
-        # What changes from here on, the next sweep must see, even if it is the first one.
-        began_at = client.now()
+        # The next sweep, even if it is the first one, must see what changes from here on.
+        began_at = reading.client.now()
         paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
-        for order_table, ticket_table in _together(tables(paid)):
-            yield marked(ORDERS, order_table)
-            yield marked(TICKETS, ticket_table)
+        pages = reading.client.list_pages(ORDERS_PATH, paid, decode_order_page)
+        for batch in batches(pages):
+            order_table, ticket_table = order_tables(batch, reading.context)
+            yield with_table_hints(ORDERS, order_table)
+            yield with_table_hints(TICKETS, ticket_table)
         state.setdefault("swept_until", began_at)
-        state["fetched_until"] = stamps.last
+        state["fetched_until"] = reading.versions.last
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])
-        # What is loaded now may differ from what the last run read.
+        # The loaded versions may differ from those that the last run read.
         state.pop("orders_read", None)
-        state.update(remember)
+        state.update(state_updates)
 
     return (orders,)
 
 
-def _together(tables: Iterator[Tables]) -> Iterator[Tables]:
-    """The same rows in fewer tables, unless they come slowly."""
-    waiting: list[Tables] = []
-    since = time.monotonic()
-    for some in tables:
-        waiting.append(some)
-        rows = sum(len(orders) for orders, _ in waiting)
-        if rows >= ORDERS_PER_TABLE or time.monotonic() - since >= SECONDS_PER_TABLE:
-            yield joined(waiting)
-            waiting, since = [], time.monotonic()
-    if waiting:
-        yield joined(waiting)
-
-
 @dlt.source(name="qtickets", max_table_nesting=0)
-def forgetful_source(remember: Mapping[str, Any]) -> Iterable[DltResource]:
-    """No rows: forgets every cursor and digest, so that all is read as if for the first time.
+def reset_state_source(state_updates: Mapping[str, Any]) -> Iterable[DltResource]:
+    """Return no rows: the state forgets every cursor and digest, as before a first run.
 
-    What stays are the periods that are loaded, since late changes are held against them, since
-    when late changes are to be read, and the newest version given out.
+    It keeps the loaded periods, since late changes outside of them are left out, the moment since
+    which late changes are to be read, and the newest version.
 
     Args:
-        remember: What is left to be done, written into the state in the same step.
+        state_updates: Written into the state in the same step, such as the work that is left.
     """
 
-    @dlt.resource(name="forget")
-    def forget() -> Iterator[Any]:
+    @dlt.resource(name="reset_state")
+    def reset_state() -> Iterator[Any]:
         state = dlt.current.source_state()
-        kept = {name: state[name] for name in _REMEMBERED_FOR_EVER if name in state}
+        kept = {name: state[name] for name in _KEPT_BY_RESET if name in state}
         state.clear()
-        state.update(kept | dict(remember))
+        state.update(kept | dict(state_updates))
         yield from ()
 
-    return (forget,)
+    return (reset_state,)

@@ -1,8 +1,8 @@
-"""What can go wrong while reading the service: each says what, where, and what to do next."""
+"""Errors of the source. Every message says what happened, where, and what to do."""
 
 
 class QTicketsError(Exception):
-    """Base of every error that this source raises on purpose."""
+    """Base class of the errors that this source raises on purpose."""
 
 
 class AccessRefused(QTicketsError):
@@ -14,7 +14,7 @@ class NotFound(QTicketsError):
 
 
 class WriteRefused(QTicketsError):
-    """Something tried to send anything but GET: this source reads, and only reads."""
+    """Code tried to send another method than GET: this source only reads."""
 
 
 class ServiceUnavailable(QTicketsError):
@@ -22,20 +22,20 @@ class ServiceUnavailable(QTicketsError):
 
 
 class UnexpectedAnswer(QTicketsError):
-    """The service answered something that is not what its documentation promises."""
+    """The service's answer is not what its documentation describes."""
 
 
 class UnknownPath(UnexpectedAnswer):
-    """The service has no such path (404 with a web page)."""
+    """The service has no such endpoint (404 with a web page)."""
 
 
 class FilterIgnored(UnexpectedAnswer):
-    """The service answered rows that the request's `where` excludes."""
+    """The service returned rows that the request's `where` excludes."""
 
 
 class PagesDontAddUp(UnexpectedAnswer):
-    """The rows of a list are not as many as the service counts, twice in a row."""
+    """The rows of a list differ from the service's count of them, twice in a row."""
 
 
 class BadRow(QTicketsError):
-    """A row of an answer lacks a field that money or counts depend on, or holds nonsense in it."""
+    """A row lacks a field that money or counts depend on, or its value cannot be read."""

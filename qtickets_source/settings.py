@@ -1,6 +1,7 @@
-"""Where the service is, what its lists are called, and the defaults of the source."""
+"""Base URL, endpoints, selected fields, and the defaults of the source."""
 
 from datetime import timedelta
+from typing import Literal
 
 BASE_URL = "https://qtickets.ru/api/rest/v1"
 
@@ -14,7 +15,7 @@ CLIENTS_PATH = "clients"
 BARCODES_PATH = "shows/{show_id}/barcodes"
 SEATS_PATH = "shows/{show_id}/seats"
 
-# The least that capacity, what is left, and prices need; the answer of a hall is large.
+# Only what capacity, free seats and prices need: the answer for a large hall is large.
 SEAT_FIELDS = (
     "id",
     "zone_id",
@@ -29,21 +30,23 @@ SEAT_FIELDS = (
 
 BARCODE_FIELDS = ("barcode", "price", "seat_name", "admission", "zone_name", "row", "place")
 
-# Left out unless selected: slow, or of use to few.
-OPTIONAL_RESOURCES = ("clients", "barcodes", "partner_tickets")
+Transport = Literal["get_body", "get_query", "post_body"]
+TRANSPORTS: tuple[Transport, ...] = ("get_body", "get_query")
+"""How list requests are sent, in the order in which the transports are tried.
+
+`get_body` is the documented one, `get_query` sends the same as JSON in the query string.
+`post_body`, for old deployments, must be asked for by name: the same path creates orders.
+"""
+ALL_TRANSPORTS: tuple[Transport, ...] = (*TRANSPORTS, "post_body")
 
 INITIAL_DAYS = 30
 OVERLAP_HOURS = 2.0
 REREAD_DAYS = 3.0
-# A little less than a day: a daily run that starts a minute earlier than yesterday's counts.
+# A little less than a day, so that a daily run may start a minute earlier than yesterday.
 REREAD_EVERY = timedelta(hours=23)
-# Seats that stay the same are loaded again after this time, so that a snapshot says until when
-# they are known: in a run every half an hour, every second one.
+# Unchanged seats are loaded again after this time, so that the newest snapshot says how fresh they
+# are: with a run every half an hour, every second run.
 SNAPSHOT_EVERY = timedelta(minutes=45)
 CONNECTIONS = 4
 TIMEOUT_SECONDS = 60.0
 RETRY_SECONDS = 120.0
-
-# Rows of one Arrow table. dlt handles a table at a cost that hardly depends on its size, so
-# single pages of 50 orders would be slow, and whole histories would not fit in memory.
-ROWS_PER_BATCH = 2000

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandbox.http_server import DEFAULT_TOKEN, serve
 from sandbox.recorded import RecordedWorld
-from sandbox.world import World, demo_world
+from sandbox.server.http import DEFAULT_TOKEN, serve
+from sandbox.world.world import World, demo_world
 
 
 def main(

@@ -4,13 +4,13 @@ import json
 from functools import partial
 from pathlib import Path
 
-from sandbox.api import on_sale
-from sandbox.dice import Dice
-from sandbox.promotions import COLOURS
-from sandbox.search import Row, Search, Table
-from sandbox.seats import barcode_rows, seat_row
-from sandbox.tables import ListTable, tickets_of
-from sandbox.world import Clock, Moment
+from sandbox.search.search import Row, Search, Table
+from sandbox.search.tables import ListTable, tickets_of
+from sandbox.server.answers import on_sale
+from sandbox.world.promotions import COLOURS
+from sandbox.world.seats import barcode_rows, seat_row
+from sandbox.world.seeded_random import Dice
+from sandbox.world.world import Clock, Moment
 
 PAGES = {
     "orders": ("orders_page.json", 50),

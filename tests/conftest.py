@@ -2,49 +2,32 @@
 
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.client import Client
 from rich.console import Console
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-import pipelines.run
 from local_clickhouse import LocalServer, running_server
+from pipelines.configuration.environment import Settings
 from pipelines.qtickets import app
-from pipelines.run import RunReport, run
-from pipelines.settings import Settings
+from pipelines.run import run
+from pipelines.run_report import RunReport
 from sandbox import World, serve
-
-from .forge import ForgeProcess, running_forge
+from tests.support.account import Account
+from tests.support.clickhouse import DATABASE, Marts, drop_databases
+from tests.support.fork_server import ForgeProcess, running_forge
+from tests.support.paths import PROJECT
 
 # Where the tests run in the background of a shell, Ctrl-C is ignored, and so it would be by every
 # process that they start and tell to stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-PROJECT = Path(__file__).resolve().parents[1]
-REAL_PAGES = PROJECT.parent / "shared" / "qtickets" / "real"
-
-DATABASE = "zakaz"
-
-# For `dbt build`: the tests of the marts take half of its time, and change nothing in them.
-MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-# The half of the models on which the dashboard and `--check` stand: what most tests look at.
-DASHBOARD_ONLY = (
-    *MODELS_ONLY,
-    *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard"),
-    *("+v_qtickets_freshness", "+fact_qtickets_sales_utm_daily"),
-)
 
 
 # What is expensive to make, and how the files that use it are known: they go to one worker.
@@ -112,82 +95,6 @@ def empty_server(server: LocalServer) -> LocalServer:
     return server
 
 
-def drop_databases(server: LocalServer) -> None:
-    for login, database in (("loader", f"{DATABASE}_raw"), ("transformer", DATABASE)):
-        query(server, login, f"DROP DATABASE IF EXISTS {database} SYNC")
-
-
-def query(server: LocalServer, login: str, sql: str) -> list[dict[str, Any]]:
-    """Rows of a query as dicts; statements without rows give none."""
-    who = server.logins[login]
-    client = client_of(server.host, server.http_port, who.user, who.password)
-    if not sql.startswith(("SELECT", "WITH", "SHOW")):
-        client.command(sql)
-        return []
-    result = client.query(sql)
-    return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
-
-
-@cache
-def client_of(host: str, port: int, user: str, password: str) -> Client:
-    """A client for all queries of a user: to make one costs ten times as much as to ask."""
-    return clickhouse_connect.get_client(
-        host=host,
-        port=port,
-        username=user,
-        password=password,
-        autogenerate_session_id=False,
-    )
-
-
-def quiet_ports(count: int) -> list[int]:
-    """Free ports below those that the system gives to outgoing connections of other processes.
-
-    For servers that are to come back with the same address: in between, nobody else takes it.
-    """
-    found: list[int] = []
-    for port in range(20_000 + os.getpid() * 10 % 12_000, 32_700):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError("no free port")
-
-
-class Marts:
-    """Reads the databases of a test."""
-
-    def __init__(self, server: LocalServer) -> None:
-        self._server = server
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the marts."""
-        return query(self._server, "transformer", sql)
-
-    def raw(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the raw tables."""
-        return query(self._server, "loader", sql)
-
-    def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every mart, but for the columns that say when the seats were read."""
-        observed = {"snapshot_ts", "inventory_updated_at"}
-        found = {}
-        for table in (
-            "fact_qtickets_sales_daily",
-            "fact_qtickets_inventory_latest",
-            "dim_events",
-            "mv_qtickets_sales_latest",
-            "v_qtickets_sales_dashboard",
-        ):
-            rows = self.rows(f"SELECT * FROM {DATABASE}.{table} ORDER BY ALL")
-            skipped = observed | ({"_ver"} if table == "fact_qtickets_inventory_latest" else set())
-            found[table] = [
-                tuple(value for name, value in row.items() if name not in skipped) for row in rows
-            ]
-        return found
-
-
 @pytest.fixture
 def marts(empty_server: LocalServer) -> Marts:
     """The marts, not yet there."""
@@ -213,19 +120,6 @@ def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Setting
     return make
 
 
-@contextmanager
-def dashboard_only() -> Iterator[None]:
-    """Runs of this process build what the dashboard stands on, without tests."""
-    build = pipelines.run.build_marts
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            pipelines.run,
-            "build_marts",
-            lambda *given, **named: build(*given, *DASHBOARD_ONLY, **named),
-        )
-        yield
-
-
 @pytest.fixture
 def run_once() -> Callable[[Settings], RunReport]:
     """One run in this process, as the command does it."""
@@ -241,38 +135,6 @@ def forge_process() -> Iterator[ForgeProcess]:
     """The process from which runs are forked that are to be killed or stopped."""
     with running_forge() as process:
         yield process
-
-
-@dataclass
-class Account:
-    """An organiser whose sales are loaded, on an embedded ClickHouse of its own."""
-
-    environment: dict[str, str]
-    server: LocalServer
-    service: Any
-    world: World
-
-    def command(self, *arguments: str, **variables: str) -> Result:
-        """The command in this process, with other variables where given.
-
-        Of the marts it builds what the dashboard stands on; all are there from the beginning.
-        """
-        with dashboard_only():
-            return CliRunner().invoke(app, list(arguments), env=self.environment | variables)
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the marts."""
-        return query(self.server, "transformer", sql)
-
-    def raw(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the raw tables."""
-        return query(self.server, "loader", sql)
-
-    def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every mart, but for what says when it was read."""
-        marts = Marts(self.server).snapshot()
-        events = self.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
-        return marts | {"dim_events": [tuple(row.values()) for row in events]}
 
 
 @pytest.fixture(scope="session")

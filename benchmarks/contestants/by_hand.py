@@ -1,6 +1,6 @@
 """A loop as people write it: `requests`, rows as lists, `clickhouse-connect`.
 
-It loads the same columns of the same orders, in inserts of `ORDERS_AT_ONCE`; it checks nothing.
+It loads the same columns of the same orders, in inserts of `ORDERS_PER_PART`; it checks nothing.
 """
 
 from datetime import datetime, timezone
@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from pipelines.load import make_tables
-from pipelines.warehouse import open_warehouse
-from qtickets_source.tables import ORDERS, TICKETS, Kind, RawTable
+from pipelines.loading.pipeline import create_raw_tables
+from pipelines.warehouse.server import open_warehouse
+from qtickets_source.rows.schema import ORDERS, TICKETS, Kind, RawTable
 
 from ..cost import Cost, measured
 from ..file_service import pages_by_hand
@@ -21,7 +21,7 @@ from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in
 
-ORDERS_AT_ONCE = 2000
+ORDERS_PER_PART = 2000
 
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
     settings = settings_of(home)
     with open_warehouse(settings) as warehouse:
         warehouse.make_databases()
-        make_tables(settings, warehouse)
+        create_raw_tables(settings, warehouse)
         with measured(warehouse) as cost, warehouse.connect(warehouse.loader) as client:
             tables = {ORDERS: list[list[Any]](), TICKETS: list[list[Any]]()}
 
@@ -47,7 +47,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
                     for ticket in order["baskets"]:
                         row = _ticket(ticket, order["id"], fetched_at)
                         tables[TICKETS].append(_row(TICKETS, row))
-                if len(tables[ORDERS]) >= ORDERS_AT_ONCE:
+                if len(tables[ORDERS]) >= ORDERS_PER_PART:
                     insert()
             insert()
         cost.rows = rows_in(warehouse)

@@ -7,7 +7,7 @@ same types, engine and order.
 import importlib
 from pathlib import Path
 
-from qtickets_source.tables import ORDERS, TICKETS, Column, Kind, RawTable
+from qtickets_source.rows.schema import ORDERS, TICKETS, Column, Kind, RawTable
 
 from ..cost import Cost, measured
 from ..order_file import OrderFile

@@ -3,7 +3,7 @@
 from pathlib import Path
 from unittest.mock import patch
 
-import qtickets_source.client
+import qtickets_source.api.client
 
 from ..cost import Cost
 from ..file_service import FetchedPages, FileService
@@ -15,5 +15,5 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
     def pages(*_: object, **__: object) -> FetchedPages:
         return FetchedPages(FileService(file, orders))
 
-    with patch.object(qtickets_source.client, "_QuietRESTClient", pages):
+    with patch.object(qtickets_source.api.client, "_QuietRESTClient", pages):
         return product.load(file, orders, home)

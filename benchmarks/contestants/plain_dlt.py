@@ -7,9 +7,9 @@ from typing import Any
 
 import dlt
 
-from pipelines.load import PIPELINE_NAME
-from pipelines.raw_destination import credentials_of
-from pipelines.warehouse import open_warehouse
+from pipelines.loading.destination import credentials_of
+from pipelines.loading.pipeline import PIPELINE_NAME
+from pipelines.warehouse.server import open_warehouse
 
 from ..cost import Cost, measured
 from ..file_service import pages_by_hand

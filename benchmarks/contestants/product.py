@@ -5,11 +5,12 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-import qtickets_source.transport
-from pipelines.load import backfill, make_tables
-from pipelines.progress import TerminalProgress
-from pipelines.service import Service
-from pipelines.warehouse import open_warehouse
+import qtickets_source.api.session
+from pipelines.loading.history import backfill
+from pipelines.loading.pipeline import create_raw_tables
+from pipelines.loading.progress import TerminalProgress
+from pipelines.loading.service import Service
+from pipelines.warehouse.server import open_warehouse
 
 from ..cost import Cost, measured
 from ..file_service import TOKEN, URL, FileAdapter, FileService
@@ -26,10 +27,10 @@ def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost
 
     with (
         open_warehouse(settings) as warehouse,
-        patch.object(qtickets_source.transport, "HTTPAdapter", adapter),
+        patch.object(qtickets_source.api.session, "HTTPAdapter", adapter),
     ):
         warehouse.make_databases()
-        make_tables(settings, warehouse)
+        create_raw_tables(settings, warehouse)
         with measured(warehouse) as cost:
             report = backfill(
                 settings,
@@ -38,6 +39,6 @@ def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost
                 TerminalProgress(Console(quiet=True)),
                 (FIRST_PAID, paid_at(orders)),
             )
-        cost.counts["requests"] = report.counts.requests
+        cost.counts["requests"] = report.observed.counts.requests
         cost.rows = rows_in(warehouse)
     return cost

@@ -1,0 +1,254 @@
+"""The dlt pipeline of the raw tables: its state, its configuration, and its errors in one line."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.runtime.collector import NULL_COLLECTOR, Collector
+from dlt.extract import DltSource
+
+from pipelines.configuration.environment import Settings
+from pipelines.configuration.library_environment import environment
+from pipelines.errors import ClickHouseError, RunError, ServiceError, disk_full
+from pipelines.loading.destination import credentials_of, raw_destination
+from pipelines.loading.service import Service
+from pipelines.warehouse.server import Warehouse
+from qtickets_source import (
+    Observations,
+    QTicketsConfiguration,
+    QTicketsError,
+    empty_tables_source,
+)
+from qtickets_source.rows.schema import TABLE_NAMES
+
+PIPELINE_NAME = "qtickets"
+
+_DLT_SETTINGS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    # dlt also logs tracebacks of what it raises; the run reports an error in one line.
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    # dlt would wait for the load under way; an interrupted load does no harm.
+    "RUNTIME__INTERCEPT_SIGNALS": "false",
+    # No more concurrent inserts than the HTTP client keeps connections for; dlt's default is 20.
+    "LOAD__WORKERS": "8",
+}
+
+
+@dataclass
+class LoadReport:
+    """What a load did: rows fetched by raw table, requests, and what was unexpected."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    observed: Observations = field(default_factory=Observations)
+
+
+@dataclass
+class LoadSession:
+    """An open pipeline, and what every source that it runs is configured with.
+
+    Attributes:
+        fetched_after: The newest `_fetched_at` in the raw tables.
+    """
+
+    settings: Settings
+    service: Service
+    pipeline: dlt.Pipeline
+    fetched_after: datetime
+    report: LoadReport = field(default_factory=LoadReport)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the source after the last completed load."""
+        return source_state(self.pipeline)
+
+    def run(self, source: DltSource) -> None:
+        """Extract, normalize and load a source; add its rows to the report."""
+        self.pipeline.run(source, loader_file_format="parquet")
+        trace = self.pipeline.last_trace
+        info = trace.last_normalize_info if trace else None
+        counts: dict[str, int] = info.row_counts if info else {}
+        for table in TABLE_NAMES:
+            self.report.rows[table] = self.report.rows.get(table, 0) + counts.get(table, 0)
+
+
+def source_configuration(
+    settings: Settings,
+    service: Service,
+    *,
+    initial_since: datetime | None = None,
+    keep_salt: bool = True,
+) -> QTicketsConfiguration:
+    """Return the configuration of the source.
+
+    Args:
+        settings: The settings of the run.
+        service: Address and token.
+        initial_since: The first run loads payments from this moment on.
+        keep_salt: False for runs that write nothing.
+    """
+    partners_token = settings.qtickets_partners_token
+    return QTicketsConfiguration(
+        token=service.token,
+        pii_salt=settings.pii_salt(keep=keep_salt),
+        base_url=service.base_url,
+        connections=settings.qtickets_connections,
+        timeout_seconds=settings.qtickets_timeout_seconds,
+        retry_seconds=settings.qtickets_retry_seconds,
+        transports=settings.qtickets_transports,
+        allowed_fields=settings.qtickets_allow_fields,
+        initial_since=initial_since,
+        overlap_hours=settings.qtickets_since_hours,
+        reread_days=settings.qtickets_reread_days,
+        partners_base_url=settings.qtickets_partners_base_url,
+        partners_token=partners_token.get_secret_value() if partners_token else None,
+        partners_find_requests=settings.qtickets_partners_find_requests,
+    )
+
+
+@contextmanager
+def open_session(
+    settings: Settings, service: Service, warehouse: Warehouse, progress: Collector
+) -> Iterator[LoadSession]:
+    """Open the pipeline, and create raw tables that are missing or restore the state.
+
+    Raises:
+        ServiceError, ClickHouseError: In one line, also for what fails inside the block.
+    """
+    with open_pipeline(warehouse, working_folder(settings), progress) as pipeline:
+        newest, missing = _newest_and_missing(warehouse)
+        # Without data a run only restores the state, which later runs then need not do.
+        pipeline.run(empty_tables_source() if missing else None)
+        yield LoadSession(settings, service, pipeline, newest)
+
+
+@contextmanager
+def open_pipeline(
+    warehouse: Warehouse | None, folder: Path, progress: Collector | None = None
+) -> Iterator[dlt.Pipeline]:
+    """Open a dlt pipeline whose state is the destination's.
+
+    The working folder is emptied first. After a load that was killed or refused half-way it may
+    hold a state that is ahead of the data. The state at the destination counts only once its load
+    is complete, so a pipeline that starts from there reads again whatever may be missing.
+
+    Args:
+        warehouse: The destination; None for a pipeline that only extracts.
+        folder: dlt's working folder.
+        progress: dlt's progress collector.
+
+    Raises:
+        RunError: For every expected failure inside the block, in one line.
+    """
+    credentials: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    if warehouse:
+        credentials = credentials_of(warehouse)
+        options = {
+            "verify": warehouse.verify,
+            "ca_cert": str(warehouse.ca_cert) if warehouse.ca_cert else None,
+            "cluster": warehouse.cluster,
+        }
+    with environment(_DLT_SETTINGS), _translated_errors(warehouse, folder):
+        shutil.rmtree(folder / PIPELINE_NAME, ignore_errors=True)
+        pipeline = dlt.pipeline(
+            PIPELINE_NAME,
+            pipelines_dir=str(folder),
+            destination=raw_destination(credentials=credentials, **options),
+            dataset_name="",
+            progress=progress or NULL_COLLECTOR,
+        )
+        try:
+            yield pipeline
+        finally:
+            pipeline.deactivate()
+
+
+def create_raw_tables(settings: Settings, warehouse: Warehouse) -> None:
+    """Create the raw tables, empty, where they are missing."""
+    with open_pipeline(warehouse, working_folder(settings)) as pipeline:
+        pipeline.run(empty_tables_source())
+
+
+def source_state(pipeline: dlt.Pipeline) -> dict[str, Any]:
+    """Return the state of the source after the last completed load."""
+    state: dict[str, Any] = pipeline.state.get("sources", {}).get("qtickets", {})
+    return state
+
+
+def select_resources(source: DltSource, settings: Settings) -> None:
+    """Select the resources of the datasets that the settings do not skip."""
+    tables = {"order_changes": "orders", "reread_orders": "orders"}
+    for name in source.resources:
+        table = tables.get(name, name)
+        if table in TABLE_NAMES:
+            source.resources[name].selected = table not in settings.skipped
+
+
+def working_folder(settings: Settings) -> Path:
+    """Return dlt's working folder."""
+    return settings.qtickets_home / "dlt"
+
+
+@contextmanager
+def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[None]:
+    """Raise the one error of dlt's chain of exceptions that an operator can act on."""
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        for cause in _causes(error):
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            if full := disk_full(cause, folder):
+                raise full from error
+            if isinstance(cause, QTicketsError):
+                raise ServiceError(str(cause)) from error
+        for cause in _causes(error):
+            name = type(cause).__module__
+            if warehouse and name.startswith(("clickhouse_", "dlt.destinations")):
+                raise ClickHouseError(
+                    "Loading the raw tables failed. "
+                    + warehouse.explain(str(cause), warehouse.loader)
+                ) from error
+            if isinstance(cause, ConfigurationException):
+                raise RunError(f"dlt's configuration: {cause}") from error
+        raise
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Return the error and its causes, innermost first."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    return reversed(chain)
+
+
+def _newest_and_missing(warehouse: Warehouse) -> tuple[datetime, set[str]]:
+    """Return the newest `_fetched_at` in the raw tables (UTC), and the tables that are missing.
+
+    The version is read from the rows: a killed load leaves rows that no state knows. A killed
+    first run may have left any of the tables.
+    """
+    newest = datetime.fromtimestamp(0, timezone.utc)
+    with warehouse.connect(warehouse.loader) as client:
+        tables = client.query(
+            "SELECT name FROM system.tables WHERE database = {db:String}",
+            parameters={"db": warehouse.raw_db},
+        ).result_rows
+        existing = {str(name) for (name,) in tables}
+        for table in existing & {"orders", "inventory", "events"}:
+            value = client.query(
+                f"SELECT max(_fetched_at) FROM {warehouse.raw_db}.{table}",  # noqa: S608
+                query_tz="UTC",
+            ).result_rows[0][0]
+            newest = max(newest, value.replace(tzinfo=timezone.utc))
+    return newest, set(TABLE_NAMES) - existing

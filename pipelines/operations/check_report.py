@@ -1,0 +1,23 @@
+"""How `--check` is shown: lines for people, JSON for machines."""
+
+import json
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipelines.operations.check import Health
+
+_COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+def print_health(health: Health, console: Console, *, as_json: bool) -> None:
+    """A line for each thing that was looked at, or all of it as one JSON object."""
+    if console.quiet:
+        return
+    if as_json:
+        print(json.dumps(health.as_json(), ensure_ascii=False, indent=2))
+        return
+    width = max(len(check.name) for check in health.checks)
+    for check in health.checks:
+        status = f"[{_COLOURS[check.status]}]{check.status:<7}[/]"
+        console.print(f"{check.name:<{width}}  {status}  {escape(check.message)}")

@@ -1,0 +1,245 @@
+"""`python -m pipelines.verify`: what a careful operator does after a deployment, with a report.
+
+Every step is the command itself, in a process of its own, on the environment as it is given. The
+first one that fails ends it, with that step's output and exit code.
+"""
+
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipelines.commands.options import EnvFile, failures_in_one_line
+from pipelines.configuration.environment import CASSETTE, PROJECT, Settings, read_settings
+from pipelines.errors import ExitCode, RunError
+from pipelines.operations.redaction import without_secrets
+from pipelines.warehouse.objects import row_counts
+from pipelines.warehouse.server import Warehouse, open_warehouse
+
+COMMAND = "pipelines/qtickets.py"
+PACKAGES = ("dlt", "dbt-core", "dbt-clickhouse", "clickhouse-connect", "chdb-core", "pydantic")
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is on the server: rows by table, and by table a mark that any write would change."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    gross: dict[str, Decimal] = field(default_factory=dict)
+    """Gross revenue by currency, which never shrinks."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was made: what was called, how it ended, what it said."""
+
+    title: str
+    call: str
+    exit_code: int
+    seconds: float
+    output: str
+
+
+@dataclass
+class Verification:
+    """All steps so far, and what was on the server after them."""
+
+    settings: Settings
+    began_at: datetime
+    steps: list[Step] = field(default_factory=list)
+    stored: dict[str, Stored] = field(default_factory=dict)
+    failed: str = ""
+    """In a sentence, what is not as it must be."""
+
+
+@app.command()
+def main(
+    env_file: EnvFile = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="On recorded answers instead of the network.")
+    ] = False,
+) -> None:
+    """Bootstrap, dry run, run, repeat and check, on the environment as it is; writes a report.
+
+    Stops at the first step that fails. The report lies in QTICKETS_HOME/reports.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    with failures_in_one_line():
+        recording: dict[str, Any] = {"qtickets_offline": CASSETTE} if offline else {}
+        settings = read_settings(env_file, **recording)
+    flags = ["--offline"] if offline else []
+    flags += ["--env-file", str(env_file)] if env_file else []
+    verification = Verification(settings, datetime.now(timezone.utc))
+    exit_code = verify(verification, flags, console)
+    path = write_report(verification)
+    console.print(f"The report: {path}")
+    raise typer.Exit(exit_code)
+
+
+def verify(verification: Verification, flags: list[str], console: Console) -> int:
+    """Makes every step, up to the first that fails; returns the exit code."""
+    settings = verification.settings
+
+    def call(title: str, *arguments: str) -> bool:
+        command = [sys.executable, str(PROJECT / COMMAND), *arguments, *flags]
+        console.print(f"{title}: [dim]{' '.join(['python', COMMAND, *arguments, *flags])}[/]")
+        started = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        step = Step(
+            title,
+            " ".join(["python", COMMAND, *arguments, *flags]),
+            done.returncode,
+            time.monotonic() - started,
+            without_secrets(done.stdout + done.stderr, settings).strip(),
+        )
+        verification.steps.append(step)
+        if step.exit_code:
+            verification.failed = f"Step {len(verification.steps)}, {title}, failed."
+        return not step.exit_code
+
+    def remember(when: str) -> Stored:
+        with open_warehouse(settings) as warehouse:
+            verification.stored[when] = stored(warehouse)
+        return verification.stored[when]
+
+    def must(holds: bool, sentence: str) -> bool:
+        if not holds:
+            verification.failed = sentence
+        return holds
+
+    try:
+        is_well = (
+            call("Configuration", "--show-config")
+            and call("Bootstrap", "--bootstrap")
+            and bool(before := remember("before"))
+            and call("Dry run", "--dry-run")
+            and must(
+                before.marks == remember("after the dry run").marks,
+                "The dry run has changed what is on the server.",
+            )
+            and call("Run")
+            and bool(first := remember("after the run"))
+            and call("Repetition")
+            and must(
+                _not_shrunk(first, remember("after the repetition")),
+                "Gross revenue shrank when the run was repeated: it never may.",
+            )
+            and call("Check", "--check")
+        )
+    except RunError as error:
+        verification.failed, is_well = str(error), False
+        exit_code = int(error.exit_code)
+    else:
+        exit_code = verification.steps[-1].exit_code or int(not is_well)
+    if is_well:
+        console.print("[green]All is well.[/]")
+        return int(ExitCode.OK)
+    if verification.steps[-1].exit_code:
+        console.print(verification.steps[-1].output, markup=False)
+    console.print(f"[bold red]Failed:[/] {verification.failed}")
+    return exit_code or int(ExitCode.BUG)
+
+
+def _not_shrunk(before: Stored, after: Stored) -> bool:
+    return all(
+        after.gross.get(currency, Decimal(0)) >= amount for currency, amount in before.gross.items()
+    )
+
+
+def stored(warehouse: Warehouse) -> Stored:
+    """What is on the server now."""
+    rows: dict[str, int] = {}
+    marks: dict[str, str] = {}
+    gross: dict[str, Decimal] = {}
+    for login, database in warehouse.databases:
+        with warehouse.connect(login) as client:
+            counts = row_counts(client, database)
+            found = client.query(
+                "SELECT name, toString(uuid), engine LIKE '%Replacing%' FROM system.tables"
+                " WHERE database = {db:String} AND total_rows IS NOT NULL ORDER BY name",
+                parameters={"db": database},
+            ).result_rows
+            for name, uuid, loses_versions in found:
+                table, count = f"{database}.{name}", counts.get(name, 0)
+                rows[table] = count
+                marks[table] = f"{uuid} {count}"
+                if loses_versions:
+                    # A merge in the background lowers the count; nothing but a load moves this.
+                    newest = f"SELECT max(_fetched_at) FROM `{database}`.`{name}`"  # noqa: S608
+                    marks[table] = f"{uuid} {client.command(newest)}"
+            if f"{database}.fact_qtickets_sales_daily" in rows:
+                sums = client.query(
+                    "SELECT currency, sum(gross_revenue)"  # noqa: S608
+                    f" FROM `{database}`.fact_qtickets_sales_daily GROUP BY currency"
+                ).result_rows
+                gross = {str(currency): amount for currency, amount in sums}
+    return Stored(rows, marks, gross)
+
+
+def write_report(verification: Verification) -> Path:
+    """Writes the report into QTICKETS_HOME/reports, for its owner only; returns its path."""
+    folder = verification.settings.qtickets_home / "reports"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"verify-{verification.began_at:%Y-%m-%dT%H-%M-%SZ}.md"
+    path.touch(mode=0o600)
+    path.write_text(report(verification))
+    return path
+
+
+def report(verification: Verification) -> str:
+    """The report as Markdown."""
+    settings, stored = verification.settings, verification.stored
+    lines = [
+        f"# Verification of {verification.began_at:%Y-%m-%d %H:%M} UTC",
+        "",
+        f"**Failed.** {verification.failed}" if verification.failed else "**All is well.**",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| data | {settings.mode} |",
+        f"| ClickHouse | {settings.clickhouse_host or 'embedded'},"
+        f" databases `{settings.raw_db}` and `{settings.clickhouse_db}` |",
+        f"| Python | {platform.python_version()} on {platform.system()} {platform.machine()} |",
+        *(f"| {package} | {version(package)} |" for package in PACKAGES),
+        "",
+    ]
+    for number, step in enumerate(verification.steps, 1):
+        result = "done" if not step.exit_code else f"failed with exit code {step.exit_code}"
+        lines += [
+            f"## {number}. {step.title}: {result}",
+            "",
+            f"`{step.call}`, {step.seconds:.1f} s",
+            "",
+            "```text",
+            step.output,
+            "```",
+            "",
+        ]
+    if stored:
+        tables = sorted({table for state in stored.values() for table in state.rows})
+        lines += ["## Rows", "", f"| table | {' | '.join(stored)} |"]
+        lines += ["| --- |" + " ---: |" * len(stored)]
+        for table in tables:
+            counts = " | ".join(f"{state.rows.get(table, 0):,}" for state in stored.values())
+            lines.append(f"| `{table}` | {counts} |")
+        for when, state in stored.items():
+            amounts = ", ".join(f"{amount} {code}" for code, amount in sorted(state.gross.items()))
+            lines += ["", f"Gross revenue {when}: {amounts or 'none'}."]
+        lines.append("")
+    return without_secrets("\n".join(lines), settings)
+
+
+if __name__ == "__main__":
+    app()

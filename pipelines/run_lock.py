@@ -1,0 +1,60 @@
+"""The lock that keeps runs apart, and the signals that end a run."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer, current_thread, main_thread
+
+from filelock import FileLock, Timeout
+
+from pipelines.configuration.environment import Settings
+from pipelines.errors import BusyError, ConfigurationError
+
+
+@contextmanager
+def exclusive_run(settings: Settings) -> Iterator[None]:
+    """Hold the lock of QTICKETS_HOME; the kernel frees it when a run dies.
+
+    Raises:
+        BusyError: Another run holds it.
+        ConfigurationError: QTICKETS_HOME cannot be written.
+    """
+    lock = FileLock(settings.qtickets_home / "run.lock")
+    try:
+        settings.qtickets_home.mkdir(parents=True, exist_ok=True)
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise BusyError(
+            f"Another run is under way (it holds {settings.qtickets_home / 'run.lock'}). Nothing"
+            " was done; it loads the same data, so there is nothing to repeat."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"QTICKETS_HOME {settings.qtickets_home} cannot be written: {error.strerror}."
+        ) from error
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: the run is recorded, the lock is freed.
+
+    The process exits a second later even if a thread still waits for the service.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    is_main = current_thread() is main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        leave = Timer(1, os._exit, (130,))
+        leave.daemon = True
+        leave.start()
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,131 @@
+"""The job log: `meta_job_runs`, one row a run, good or bad; `meta_job_starts`, one row a start.
+
+Both are plain append-only tables. A start without a run is a run that was killed: the next one
+records it as an error.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID, uuid4
+
+from clickhouse_connect.driver.client import Client
+
+from pipelines.configuration.environment import Settings
+from pipelines.warehouse.server import Warehouse
+
+# Starts first: a start without its run would look like a run that was killed.
+JOB_TABLES = ("meta_job_starts", "meta_job_runs")
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_starts{on_cluster} (
+        job LowCardinality(String),
+        run_id UUID,
+        started_at DateTime64(3, 'UTC'),
+        mode LowCardinality(String) COMMENT 'live, demo or offline: whose sales the databases hold'
+    ) ENGINE = {engine} ORDER BY (job, started_at)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS `{db}`.meta_job_runs{on_cluster} (
+        job LowCardinality(String),
+        run_id UUID,
+        started_at DateTime64(3, 'UTC'),
+        finished_at DateTime64(3, 'UTC'),
+        status LowCardinality(String) COMMENT 'ok or error',
+        rows_processed UInt64 COMMENT 'rows fetched into raw tables',
+        message String,
+        metrics String COMMENT 'JSON: rows, requests, retries, seconds by step'
+    ) ENGINE = {engine} ORDER BY (job, started_at)
+    """,
+)
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A run that has begun; `finish` writes how it ended."""
+
+    settings: Settings
+    warehouse: Warehouse
+    run_id: UUID
+    started_at: datetime
+
+    def finish(
+        self, status: str, *, rows_processed: int, message: str, metrics: dict[str, Any]
+    ) -> None:
+        row = {
+            "job": self.settings.job_name,
+            "run_id": self.run_id,
+            "started_at": self.started_at,
+            "finished_at": datetime.now(timezone.utc),
+            "status": status,
+            "rows_processed": rows_processed,
+            "message": message,
+            "metrics": json.dumps(metrics, ensure_ascii=False),
+        }
+        with self.warehouse.connect(self.warehouse.transformer) as client:
+            _insert(client, f"`{self.warehouse.marts_db}`.meta_job_runs", row)
+
+
+def create_job_tables(warehouse: Warehouse) -> None:
+    """Makes both tables where they are missing."""
+    with warehouse.connect(warehouse.transformer) as client:
+        for statement in _TABLES:
+            client.command(
+                statement.format(
+                    db=warehouse.marts_db,
+                    on_cluster=warehouse.on_cluster,
+                    engine=warehouse.engine("MergeTree"),
+                )
+            )
+
+
+def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:
+    """Records that a run begins, and that earlier ones, without an end, were killed.
+
+    Only one run is under way at a time, so a start without an end cannot be still running.
+    """
+    create_job_tables(warehouse)
+    record = JobRecord(settings, warehouse, uuid4(), datetime.now(timezone.utc))
+    db = warehouse.marts_db
+    with warehouse.connect(warehouse.transformer) as client:
+        killed = client.query(
+            f"SELECT run_id, started_at FROM `{db}`.meta_job_starts"  # noqa: S608
+            " WHERE job = {job:String}"
+            f" AND run_id NOT IN (SELECT run_id FROM `{db}`.meta_job_runs)",
+            parameters={"job": settings.job_name},
+            query_tz="UTC",
+        ).result_rows
+        for run_id, started_at in killed:
+            message = "The run was killed before its end; this run repeats its work."
+            row = {
+                "job": settings.job_name,
+                "run_id": run_id,
+                "started_at": started_at.replace(tzinfo=timezone.utc),
+                "finished_at": record.started_at,
+                "status": "error",
+                "message": message,
+                "metrics": "{}",
+            }
+            _insert(client, f"`{db}`.meta_job_runs", row)
+        start = {
+            "job": settings.job_name,
+            "run_id": record.run_id,
+            "started_at": record.started_at,
+            "mode": settings.mode,
+        }
+        _insert(client, f"`{db}`.meta_job_starts", start)
+    return record
+
+
+def _insert(client: Client, table: str, row: dict[str, Any]) -> None:
+    """Inserts one row; as JSON: the driver's own insert asks for the table's columns first."""
+    client.raw_insert(table, insert_block=json.dumps(row, default=_text), fmt="JSONEachRow")
+
+
+def _text(value: object) -> str:
+    """A moment in UTC as ClickHouse reads it, milliseconds included; an identifier as it is."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    return str(value)

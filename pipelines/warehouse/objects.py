@@ -1,0 +1,41 @@
+"""The tables and views of the project on the server."""
+
+from clickhouse_connect.driver.client import Client
+
+from pipelines.warehouse.server import Warehouse
+
+
+def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
+    """Return (database, name, engine) of the project's tables and views, without dlt's own."""
+    found: list[tuple[str, str, str]] = []
+    for login, database in warehouse.databases:
+        with warehouse.connect(login) as client:
+            rows = client.query(
+                "SELECT database, name, engine FROM system.tables"
+                " WHERE database = {db:String} AND NOT startsWith(name, '_dlt')"
+                " AND name != 'dlt_sentinel_table' ORDER BY name",
+                parameters={"db": database},
+            ).result_rows
+            found.extend((str(row[0]), str(row[1]), str(row[2])) for row in rows)
+    return found
+
+
+def row_counts(client: Client, database: str) -> dict[str, int]:
+    """Return the rows of each table of a database; `system.tables` also counts masked rows."""
+    names = client.query(
+        "SELECT name FROM system.tables WHERE database = {db:String} AND total_rows IS NOT NULL",
+        parameters={"db": database},
+    ).result_rows
+    if not names:
+        return {}
+    counts = " UNION ALL ".join(
+        f"SELECT '{name}', count() FROM `{database}`.`{name}`"  # noqa: S608
+        for (name,) in names
+    )
+    return {str(name): int(count) for name, count in client.query(counts).result_rows}
+
+
+def marts_row_counts(warehouse: Warehouse) -> dict[str, int]:
+    """Return the rows of each table of the marts."""
+    with warehouse.connect(warehouse.transformer) as client:
+        return row_counts(client, warehouse.marts_db)

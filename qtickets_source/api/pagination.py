@@ -1,0 +1,177 @@
+"""Paginators for dlt's REST client: this service is paged from the JSON body of a GET.
+
+`paging.total` counts records, not pages, and a filter in the wrong place is ignored without an
+error, so both paginators check every row against the request instead of trusting the service.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from requests import Request, Response
+
+from ..errors import FilterIgnored, PagesDontAddUp, UnexpectedAnswer
+from ..settings import Transport
+from .completeness import CompletenessCheck
+from .decoding import Record
+from .filters import Condition, as_where, verify_filter
+from .response import service_time
+from .transports import encode_request
+
+
+class PageNumberPaginator(BasePaginator):
+    """Pages by number: `{"page": 2}`, `{"page": 3}`, …
+
+    Several of them, each in a thread, can read one list in parallel. A list that may change while
+    it is read must be closed by its conditions.
+
+    Args:
+        path: For messages.
+        conditions: The `where` of the list.
+        transport: How it is sent.
+        completeness: Counts the rows, together with those of the other paginators of the list.
+        first: The first page to request.
+        last: Where to stop; by default at the list's last page.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        conditions: Sequence[Condition],
+        transport: Transport,
+        *,
+        completeness: CompletenessCheck,
+        first: int = 1,
+        last: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._conditions = conditions
+        self._transport = transport
+        self._completeness = completeness
+        self._page = first
+        self._last = last
+        self.pages = first
+
+    def init_request(self, request: Request) -> None:
+        self.update_request(request)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        rows = _checked_rows(data, self._path)
+        per_page, total = _paging(response, self._path)
+        current = response.json()["paging"].get("currentPage")
+        verify_filter(rows, self._conditions, self._path)
+        if current != self._page:
+            raise FilterIgnored(
+                f"GET /{self._path}: asked for page {self._page}, received page {current}. The"
+                " service ignored the request's body; nothing was loaded."
+            )
+        self._completeness.add(rows, total)
+        self.pages = math.ceil(total / per_page)
+        self._page += 1
+        self._has_next_page = self._page <= (self._last or self.pages)
+
+    def update_request(self, request: Request) -> None:
+        body: dict[str, Any] = {"page": self._page}
+        if self._conditions:
+            body = {"where": as_where(self._conditions), "orderBy": {"id": "asc"}, **body}
+        encode_request(request, self._transport, body)
+
+
+class KeysetPaginator(BasePaginator):
+    """Walks a list by ascending id: each request asks for `id > the last id received`.
+
+    Rows that enter or leave the filtered set during the walk shift page numbers, but not ids:
+    no row is skipped and none comes twice.
+
+    Args:
+        path: For messages.
+        conditions: The `where` of the walk; the keyset condition is added to it.
+        transport: How it is sent.
+        closed_by: A timestamp column. The walk covers changes up to the moment, by the service's
+            clock, at which it began: later ones belong to the next walk. A row that changes
+            below the walk's position would otherwise be missed while the cursor moves past it.
+        on_page: Called with the last id of each page.
+        after: The id to start above.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        conditions: Sequence[Condition],
+        transport: Transport,
+        *,
+        closed_by: str | None = None,
+        on_page: Callable[[int], None] = lambda _: None,
+        after: int = 0,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._conditions = tuple(conditions)
+        self._transport = transport
+        self._closed_by = closed_by
+        self._on_page = on_page
+        self._last_id = after
+
+    def _request_conditions(self) -> tuple[Condition, ...]:
+        return (*self._conditions, Condition("id", ">", self._last_id))
+
+    def init_request(self, request: Request) -> None:
+        self.update_request(request)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        rows = _checked_rows(data, self._path)
+        per_page, total = _paging(response, self._path)
+        verify_filter(rows, self._request_conditions(), self._path)
+        ids = [row["id"] for row in rows]
+        if ids != sorted(set(ids)):
+            raise FilterIgnored(
+                f"GET /{self._path}: asked for ids in ascending order, received another. The"
+                " service ignored `orderBy`; nothing was loaded."
+            )
+        if len(rows) != min(per_page, total):
+            raise PagesDontAddUp(
+                f"GET /{self._path}: {len(rows)} rows on a page of {per_page}, though the service"
+                f" counts {total} from id {self._last_id} on. Nothing was loaded; the next run"
+                " tries again."
+            )
+        if ids:
+            self._last_id = ids[-1]
+            self._on_page(self._last_id)
+        self._has_next_page = len(rows) < total
+        if self._closed_by:
+            began_at = service_time(response)
+            self._conditions += (Condition(self._closed_by, "<=", began_at),)
+            self._closed_by = None
+
+    def update_request(self, request: Request) -> None:
+        body = {"where": as_where(self._request_conditions()), "orderBy": {"id": "asc"}}
+        encode_request(request, self._transport, body)
+
+
+def _paging(response: Response, path: str) -> tuple[int, int]:
+    """Return (`perPage`, `total`) of an answer."""
+    paging = response.json().get("paging")
+    try:
+        per_page, total = int(paging["perPage"]), int(paging["total"])
+    except (TypeError, KeyError, ValueError):
+        per_page = total = 0
+    if per_page < 1:
+        raise UnexpectedAnswer(
+            f"GET /{path} answered without a usable `paging` object: the number of rows cannot be"
+            " checked, so nothing was loaded. Report it as a changed API."
+        )
+    return per_page, total
+
+
+def _checked_rows(data: list[Any] | None, path: str) -> list[dict[str, Any]]:
+    """Return the rows of a page, each an object whose `id` is a whole number."""
+    rows = data or []
+    for row in rows:
+        if not isinstance(row, (dict, Record)) or type(row.get("id")) is not int:
+            raise UnexpectedAnswer(
+                f"GET /{path} answered a list whose rows are not objects with a whole number as"
+                " `id`. Nothing was loaded; report it as a changed API."
+            )
+    return rows

@@ -1,0 +1,74 @@
+"""What an HTTP answer of the service means: its payload, or a typed error."""
+
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import Response
+
+from ..errors import AccessRefused, NotFound, UnexpectedAnswer, UnknownPath
+from .decoding import Decode, decode_json
+
+
+def service_time(response: Response) -> datetime:
+    """Return the service's clock when it answered (UTC, whole seconds), else this machine's."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(timezone.utc)
+    except (KeyError, ValueError):
+        return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def checked_payload(response: Response, decode: Decode = decode_json) -> dict[str, Any]:
+    """Return the JSON object of an answer that has `data`, with numbers as they were written.
+
+    Raises:
+        AccessRefused: HTTP 401 or 403, or the Partners API's WRONG_AUTHORIZATION.
+        NotFound: HTTP 404 with the application's JSON.
+        UnknownPath: HTTP 404 with a web page.
+        UnexpectedAnswer: Any other status than 200, or a body without `data`.
+    """
+    path = urlsplit(response.url).path
+    status = response.status_code
+    is_json = "json" in response.headers.get("Content-Type", "")
+    if status in (401, 403):
+        raise AccessRefused(
+            f"QTickets refused the token: HTTP {status} on GET {path}. Check QTICKETS_TOKEN: in"
+            " the QTickets cabinet, Settings → API, and whether it may read this data."
+        )
+    if status == 404 and is_json:
+        raise NotFound(f"QTickets has no such row: HTTP 404 on GET {path}.")
+    if status == 404:
+        raise UnknownPath(
+            f"QTickets has no endpoint {path} (HTTP 404 with a web page). Check QTICKETS_BASE_URL;"
+            " it ends in /api/rest/v1."
+        )
+    if 300 <= status < 400:
+        raise UnexpectedAnswer(
+            f"GET {path} was redirected (HTTP {status}). A redirect loses the filter, so it is not"
+            " followed. Check QTICKETS_BASE_URL: https, no trailing path."
+        )
+    if status != 200:
+        raise UnexpectedAnswer(f"GET {path} answered HTTP {status}, which this source cannot use.")
+    try:
+        payload = decode(response.content)
+    except ValueError:
+        kind = "a web page" if b"<html" in response.content[:2000].lower() else "no JSON"
+        raise UnexpectedAnswer(
+            f"GET {path} answered HTTP 200 with {kind} instead of JSON. The service may be under"
+            " maintenance, or QTICKETS_BASE_URL points at a site, not at its API."
+        ) from None
+    if isinstance(payload, list):
+        # `/shows/{id}/barcodes` answers a bare list.
+        return {"data": payload}
+    if isinstance(payload, dict) and payload.get("code") == "WRONG_AUTHORIZATION":
+        # The Partners API says so with HTTP 200.
+        raise AccessRefused(f"QTickets refused the key of the Partners API on GET {path}.")
+    if isinstance(payload, dict) and payload.get("status") == "success":
+        payload = {**payload, "data": payload.get("result")}
+    if not isinstance(payload, dict) or "data" not in payload:
+        raise UnexpectedAnswer(
+            f"GET {path} answered JSON without `data`. Nothing was loaded; report it as a changed"
+            " API if it stays."
+        )
+    return payload

@@ -1,0 +1,51 @@
+"""What reading the service showed besides its rows: requests made, and what was unexpected."""
+
+import threading
+from dataclasses import dataclass, field
+
+
+@dataclass
+class RequestCounts:
+    """Requests, retries and their seconds so far; shared by all threads of a run."""
+
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, *, attempt: int, seconds: float) -> None:
+        """Count one request; `attempt` above 1 makes it a retry."""
+        with self._lock:
+            self.requests += 1
+            self.retries += attempt > 1
+            self.seconds += seconds
+
+
+@dataclass
+class Findings:
+    """What was unexpected in the answers; shown at the end of a run.
+
+    Attributes:
+        new_columns: `table.field` of unknown fields, loaded as text columns.
+        withheld: `table.field` of unknown fields that look personal, not loaded.
+        missing: `table.field` of known fields that a whole page lacked.
+        changed_types: `table.field (type)` of known fields that came as another JSON type. Where
+            the value still fits the column it is loaded; else the run fails.
+        ignored: Filters that the service ignored, by transport.
+        skipped: Datasets that the account may not read, and why.
+    """
+
+    new_columns: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    changed_types: set[str] = field(default_factory=set)
+    ignored: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Observations:
+    """Collects the counts and findings of one run, over all of its sources."""
+
+    counts: RequestCounts = field(default_factory=RequestCounts)
+    findings: Findings = field(default_factory=Findings)

@@ -1,0 +1,31 @@
+"""Events with their shows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+
+from ..rows.dlt_hints import with_table_hints
+from ..rows.events import event_tables
+from ..rows.schema import EVENTS, SHOWS
+from ..settings import EVENTS_PATH
+from ..state.seen import record_changed_rows
+from .reading import Reading
+
+Row = dict[str, Any]
+
+
+@dlt.resource(name="event_pages", selected=False)
+def event_pages(reading: Reading) -> Iterator[list[Row]]:
+    """Yield all events; read once a run, for `events`, `inventory` and `barcodes`."""
+    yield from reading.client.list_pages(EVENTS_PATH)
+
+
+@dlt.transformer(name="events")
+def events(page: list[Row], reading: Reading) -> Iterator[Any]:
+    """Yield the events and shows that changed since the last run."""
+    changed = record_changed_rows(page, dlt.current.resource_state("events"), reading.context)
+    if changed:
+        event_table, show_table = event_tables(changed, reading.context)
+        yield with_table_hints(EVENTS, event_table)
+        yield with_table_hints(SHOWS, show_table)

@@ -1,0 +1,108 @@
+"""Orders with their tickets: new payments, late changes, and a daily re-read."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import dlt
+
+from ..api.filters import Condition
+from ..rows.dlt_hints import with_table_hints
+from ..rows.orders import order_tables
+from ..rows.schema import ORDERS, TICKETS
+from ..settings import EVENTS_PATH, ORDERS_PATH, REREAD_EVERY
+from ..state.periods import as_state, belongs_to, loaded_windows
+from .batches import batches
+from .reading import Reading
+from .shows import was_held
+
+Row = dict[str, Any]
+
+
+@dlt.resource(name="paid_pages", selected=False)
+def paid_pages(
+    reading: Reading, payed_at: dlt.sources.incremental[datetime]
+) -> Iterator[list[Row]]:
+    """Yield orders paid since the cursor, by time of payment."""
+    state = dlt.current.source_state()
+    since = payed_at.start_value
+    assert since is not None
+    paid_since = [Condition("payed_at", ">=", since)]
+    pages = reading.client.walk(ORDERS_PATH, paid_since, closed_by="payed_at")
+    yield from batches(map(reading.seen_orders.filter_new, pages), cursor="payed_at")
+    state["orders_read"] = reading.seen_orders.as_state()
+    state["fetched_until"] = reading.versions.last
+    state["loaded"] = as_state([*loaded_windows(state), (since, None)])
+    state.setdefault("cursor_from", since)
+
+
+def payment_cursor(reading: Reading) -> dlt.sources.incremental[datetime]:
+    """Return the cursor on `payed_at`; a run starts `overlap_hours` before its last value."""
+    return dlt.sources.incremental(
+        "payed_at",
+        initial_value=reading.initial_since,
+        lag=reading.overlap.total_seconds(),
+        # Without a key dlt does not drop a row that changed at the cursor's own second.
+        primary_key=(),
+    )
+
+
+@dlt.transformer(name="orders")
+def orders(page: list[Row], reading: Reading) -> Iterator[Any]:
+    """Yield new sales, with their tickets."""
+    yield from _rows(page, reading)
+
+
+@dlt.resource(name="order_changes")
+def order_changes(reading: Reading) -> Iterator[Any]:
+    """Yield refunds, cancellations and exchanges of sales of any age, with their tickets."""
+    state = dlt.current.source_state()
+    # Without an earlier sweep there is nothing to catch up with: the walk by payment, which runs
+    # in this load too, reads every order in its present state.
+    began_at = reading.client.now()
+    swept_until = state.get("swept_until", began_at) - reading.overlap
+    loaded = loaded_windows(state)
+    if "loaded" not in state:
+        loaded = [*loaded, (reading.initial_since, None)]
+    changed_since = [Condition("updated_at", ">=", swept_until)]
+    pages = reading.client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
+    for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
+        # One late change from before the loaded period would look like all sales of its day.
+        yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
+    state["orders_read"] = reading.seen_orders.as_state()
+    state["fetched_until"] = reading.versions.last
+    state["swept_until"] = began_at
+
+
+@dlt.resource(name="reread_orders")
+def reread_orders(reading: Reading) -> Iterator[Any]:
+    """Yield orders of the last days: a scan of a ticket moves no timestamp of its order."""
+    state, now = dlt.current.source_state(), reading.client.now()
+    reread_days = reading.config.reread_days
+    # Once a day, and not in the first run, which reads everything.
+    if not reread_days or now - state.setdefault("reread_at", now) < REREAD_EVERY:
+        return
+    since = now - timedelta(days=reread_days)
+    event_ids = [
+        event["id"]
+        for page in reading.client.list_pages(EVENTS_PATH)
+        for event in page
+        if was_held(event, since, now)
+    ]
+    paid_lately = [Condition("payed_at", ">=", since), Condition("payed_at", "<=", now)]
+    loaded = loaded_windows(state)
+    readings = [reading.client.list_pages(ORDERS_PATH, paid_lately)]
+    if event_ids:
+        held_lately = [Condition("event_id", "in", event_ids), paid_lately[1]]
+        readings.append(reading.client.list_pages(ORDERS_PATH, held_lately))
+    for pages in readings:
+        for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
+            yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
+    state["reread_at"] = now
+    state["orders_read"] = reading.seen_orders.as_state()
+
+
+def _rows(page: list[Row], reading: Reading) -> Iterator[Any]:
+    order_table, ticket_table = order_tables(page, reading.context)
+    yield with_table_hints(ORDERS, order_table)
+    yield with_table_hints(TICKETS, ticket_table)

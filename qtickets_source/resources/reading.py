@@ -1,0 +1,109 @@
+"""What the resources of one run share."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import TypeVar
+
+import dlt
+
+from ..api.client import QTicketsClient, open_client
+from ..configuration import QTicketsConfiguration
+from ..errors import AccessRefused, NotFound, UnknownPath
+from ..observations import Observations
+from ..rows.context import RowContext
+from ..rows.privacy import salt_key
+from ..settings import INITIAL_DAYS
+from ..state.seen import SeenOrders
+from ..state.versions import VersionClock
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One run's reading of the service.
+
+    Attributes:
+        config: The configuration of the source.
+        client: Reads the service.
+        versions: Gives rows their versions.
+        context: Makes rows of answers.
+        observed: Collects request counts and findings.
+    """
+
+    config: QTicketsConfiguration
+    client: QTicketsClient
+    versions: VersionClock
+    context: RowContext
+    observed: Observations
+
+    @cached_property
+    def seen_orders(self) -> SeenOrders:
+        """Orders that this run and the last one have read; created inside the first resource."""
+        return SeenOrders(dlt.current.source_state().get("orders_read", {}), self.context)
+
+    @cached_property
+    def snapshot_at(self) -> datetime:
+        """The moment of all seats of the run, by the service's clock, as for sales (UTC)."""
+        return self.client.now()
+
+    @cached_property
+    def initial_since(self) -> datetime:
+        """The first run loads payments from this moment on (UTC)."""
+        earliest = datetime.now(timezone.utc) - timedelta(days=INITIAL_DAYS)
+        return self.config.initial_since or earliest
+
+    @property
+    def overlap(self) -> timedelta:
+        """How far before the cursor every run starts."""
+        return timedelta(hours=self.config.overlap_hours)
+
+    def skip_if_refused(self, dataset: str, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; if the account may not read them, record the dataset as skipped."""
+        try:
+            yield from items
+        except (AccessRefused, NotFound, UnknownPath) as error:
+            self.observed.findings.skipped[dataset] = str(error)
+            logger.warning("Dataset %s is left out of this run: %s", dataset, error)
+
+
+def open_reading(
+    config: QTicketsConfiguration,
+    fetched_after: datetime | None,
+    observed: Observations | None,
+) -> Reading:
+    """Return a reading with its own client.
+
+    Args:
+        config: The configuration of the source.
+        fetched_after: The newest `_fetched_at` at the destination, if the caller knows it.
+        observed: Collects request counts and findings.
+
+    Raises:
+        AccessRefused: The token cannot be a token.
+    """
+    observed = observed or Observations()
+    versions = VersionClock(dlt.current.source_state().get("fetched_until"), fetched_after)
+    return Reading(
+        config=config,
+        client=open_client(
+            base_url=config.base_url,
+            token=config.token,
+            versions=versions,
+            connections=config.connections,
+            timeout_seconds=config.timeout_seconds,
+            retry_seconds=config.retry_seconds,
+            transports=config.transports,
+            observed=observed,
+        ),
+        versions=versions,
+        context=RowContext(
+            salt_key(config.pii_salt), frozenset(config.allowed_fields), observed.findings
+        ),
+        observed=observed,
+    )

@@ -1,0 +1,618 @@
+"""The page, in a real browser: what it shows is what the marts say."""
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from rich.console import Console
+
+from dashboard.data import as_json, read_account
+from dashboard.page import render
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import Settings
+from pipelines.errors import ConfigurationError, ServiceError
+from pipelines.operations.page import rewrite_page
+from pipelines.run import run
+from pipelines.warehouse.server import Warehouse, open_warehouse
+from sandbox import World, serve
+from tests.support.clickhouse import drop_databases
+from tools.browser import chromium
+
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+TODAY = "toDate('2026-06-15')"
+Row = dict[str, Any]
+Opener = Callable[..., Page]
+
+
+@dataclass
+class Marts:
+    """A small organiser's marts, the page that the run wrote, and its data."""
+
+    settings: Settings
+    warehouse: Warehouse
+    path: Path
+    account: Row
+
+    def read(self) -> Row:
+        """The data of the page, as the browser gets it."""
+        data: Row = json.loads(as_json(read_account(self.settings, self.warehouse)))
+        return data
+
+    def rows(self, sql: str) -> list[Row]:
+        with self.warehouse.connect(self.warehouse.transformer) as client:
+            result = client.query(sql, settings={"database": "zakaz"})
+        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+    def row(self, sql: str) -> Row:
+        (row,) = self.rows(sql)
+        return row
+
+
+@pytest.fixture(scope="module")
+def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
+    world = World(
+        orders=900,
+        seed=7,
+        start=NOW - timedelta(days=150),
+        end=NOW + timedelta(days=60),
+        now=NOW,
+        tenge_event=True,
+    )
+    drop_databases(server)
+    with serve(world) as service:
+        settings = Settings(
+            qtickets_token="sandbox-token",
+            qtickets_base_url=service.url,
+            qtickets_home=home,
+            qtickets_initial_backfill_hours="all",
+            report_now=f"{NOW.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}",
+            report_tz="Europe/Moscow",
+            org_name="Студия «Свет» & <друзья>",
+            clickhouse_host=None,
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            # Test ids: nobody's .env, nobody's server.
+            patch.chdir(home)
+            report = run(settings, Console(quiet=True))
+    assert report.page, report.page_problem
+    with open_warehouse(settings) as warehouse:
+        found = Marts(settings, warehouse, report.page, {})
+        found.account = found.read()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def planned(marts: Marts) -> Iterator[Row]:
+    """The data of the page once there is a plan: two events, some days of June."""
+    events = marts.rows(
+        "SELECT event_id, city FROM fact_qtickets_sales_daily WHERE currency = 'RUB'"
+        f" AND sales_date > {TODAY} - 30 GROUP BY event_id, city ORDER BY sum(revenue) DESC LIMIT 2"
+    )
+    plan = [
+        f"('2026-06-{day:02}', '{event['event_id']}', '{event['city']}', {day}, {day}000.55)"
+        for event in events
+        for day in (10, 12, 15)
+    ]
+    with marts.warehouse.connect(marts.warehouse.transformer) as client:
+        client.command(f"INSERT INTO zakaz.plan_sales VALUES {', '.join(plan)}")
+        yield marts.read()
+        client.command("TRUNCATE TABLE zakaz.plan_sales")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    opened = chromium()
+    try:
+        browser = opened.__enter__()
+    except FileNotFoundError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    yield browser
+    opened.__exit__(None, None, None)
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
+    """Opens a page from a file, and fails the test if it errs or asks the network for anything."""
+    contexts, requests, errors = [], [], []
+
+    def opened(source: Path | Row, *, fragment: str = "", **context: Any) -> Page:
+        path = source if isinstance(source, Path) else tmp_path / "dashboard.html"
+        if not isinstance(source, Path):
+            path.write_text(render(source), encoding="utf-8")
+        contexts.append(
+            browser.new_context(
+                **{"locale": "ru-RU", "viewport": {"width": 1280, "height": 900}, **context}
+            )
+        )
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("dialog", lambda dialog: errors.append(f"dialog {dialog.message}"))
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
+        page.goto(f"{path.as_uri()}#{fragment}")
+        page.wait_for_selector("main:not([aria-busy])")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not errors
+    assert [url for url in requests if not url.startswith(("file://", "data:"))] == []
+
+
+def metrics(page: Page, card: str) -> dict[str, str]:
+    """The exact numbers of a card; checked to be what the reader sees, but for rounding."""
+    found = page.eval_on_selector_all(
+        f"[data-metric^='{card}.']",
+        "all => all.map(one => [one.dataset.metric, one.value, one.textContent])",
+    )
+    for name, value, text in found:
+        assert seen(text) in (value, None) or abs(seen(text) - Decimal(value)) < 1, (name, text)
+    return {name.partition(".")[2]: value for name, value, _ in found}
+
+
+def seen(text: str) -> Decimal | None:
+    """The number in a Russian text: "1 234,50 ₽"."""
+    digits = "".join(char for char in text if char.isdigit() or char == ",").replace(",", ".")
+    return Decimal(digits) if digits else None
+
+
+def table(page: Page, name: str) -> dict[str, dict[str, Decimal]]:
+    """Exact numbers of a table by row and column; every row, also those behind "show all"."""
+    more = page.locator(f"#more-{name}")
+    if more.count() and "Показать" in more.inner_text():
+        more.click()
+    rows = page.eval_on_selector_all(
+        f"[data-table='{name}'] tbody tr",
+        "all => all.map(row => [row.dataset.key, [...row.querySelectorAll('data')]"
+        ".map(one => [one.dataset.column, one.value])])",
+    )
+    return {
+        key: {column: Decimal(value) for column, value in cells if value} for key, cells in rows
+    }
+
+
+def sums_by(rows: list[Row], key: str) -> dict[str, dict[str, Decimal]]:
+    return {
+        str(row[key]): {name: Decimal(value) for name, value in row.items() if name != key}
+        for row in rows
+    }
+
+
+LIVE = "event_id IN (SELECT event_id FROM dim_events WHERE NOT is_deleted)"
+
+
+@pytest.mark.parametrize("currency", ["RUB", "KZT"])
+def test_today_and_14_days_are_those_of_the_dashboard_view(
+    marts: Marts, open_page: Opener, currency: str
+) -> None:
+    page = open_page(marts.path, fragment=f"currency={currency}")
+    view = marts.row(
+        "SELECT sum(tickets_sold_today) AS tickets, sum(revenue_today) AS revenue,"
+        " sum(tickets_sold_14d) AS tickets_14, sum(revenue_14d) AS revenue_14"
+        f" FROM v_qtickets_sales_dashboard WHERE currency = '{currency}'"
+    )
+    assert view["tickets_14"] > 0 or currency == "KZT"
+
+    today, days_14 = metrics(page, "today"), metrics(page, "days_14")
+
+    assert (int(today["tickets"]), Decimal(today["revenue"])) == (view["tickets"], view["revenue"])
+    assert int(days_14["tickets"]) == view["tickets_14"]
+    assert Decimal(days_14["revenue"]) == view["revenue_14"]
+
+
+@pytest.mark.parametrize("days", [7, 30, 90])
+def test_a_period_has_sales_by_day_of_payment_and_refunds_by_their_own_day(
+    marts: Marts, open_page: Opener, days: int
+) -> None:
+    page = open_page(marts.path, fragment=f"period={days}")
+    sales = marts.row(
+        "SELECT sum(tickets_sold) AS tickets, sum(revenue) AS revenue, sum(orders) AS orders"
+        f" FROM fact_qtickets_sales_daily WHERE {LIVE} AND currency = 'RUB'"
+        f" AND sales_date > {TODAY} - {days}"
+    )
+    refunds = marts.row(
+        "SELECT sum(tickets_refunded) AS tickets, sum(refunded_amount) AS amount"
+        f" FROM fact_qtickets_refunds_daily WHERE {LIVE} AND currency = 'RUB'"
+        f" AND refund_date > {TODAY} - {days}"
+    )
+
+    assert metrics(page, "period") == {
+        "tickets": str(sales["tickets"]),
+        "orders": str(sales["orders"]),
+        "revenue": f"{sales['revenue']:.2f}",
+        "average": f"{sales['revenue'] / sales['tickets']:.2f}",
+        "refunded_tickets": str(refunds["tickets"]),
+        "refunded": f"{refunds['amount']:.2f}",
+    }
+
+
+def test_filters_of_city_event_and_dates_change_every_number_as_the_marts_say(
+    marts: Marts, open_page: Opener
+) -> None:
+    page = open_page(marts.path)
+    event = marts.row(
+        "SELECT event_id, city, any(event_name) AS name FROM v_sales_latest"
+        " WHERE currency = 'RUB' GROUP BY event_id, city ORDER BY sum(revenue) DESC LIMIT 1"
+    )
+
+    def expected(where: str) -> dict[str, str]:
+        row = marts.row(
+            "SELECT sum(tickets_sold) AS tickets, sum(revenue) AS revenue, sum(orders) AS orders"
+            f" FROM fact_qtickets_sales_daily WHERE {LIVE} AND currency = 'RUB' AND {where}"
+        )
+        return {
+            "tickets": str(row["tickets"]),
+            "revenue": f"{row['revenue']:.2f}",
+            "orders": str(row["orders"]),
+        }
+
+    def shown(card: str) -> dict[str, str]:
+        found = metrics(page, card)
+        return {name: found[name] for name in ("tickets", "revenue", "orders")}
+
+    in_city = f"city = '{event['city']}'"
+    page.select_option("#city", label=page.evaluate("name => name", _title(event["city"])))
+    assert shown("days_14") == expected(f"{in_city} AND sales_date > {TODAY} - 14")
+    assert shown("period") == expected(f"{in_city} AND sales_date > {TODAY} - 30")
+    assert set(table(page, "cities")) == {event["city"]}
+
+    page.select_option("#event", label=event["name"])
+    of_event = f"event_id = '{event['event_id']}'"
+    assert shown("period") == expected(f"{of_event} AND sales_date > {TODAY} - 30")
+    assert set(table(page, "events")) == {event["event_id"]}
+
+    page.fill("#from", "2026-05-03")
+    page.dispatch_event("#from", "change")
+    page.fill("#to", "2026-06-10")
+    page.dispatch_event("#to", "change")
+    between = "sales_date BETWEEN '2026-05-03' AND '2026-06-10'"
+    assert shown("period") == expected(f"{of_event} AND {between}")
+    page.reload()
+    page.wait_for_selector("main:not([aria-busy])")
+    assert shown("period") == expected(f"{of_event} AND {between}"), "kept in the address"
+
+    page.click("#reset")
+    assert shown("period") == expected(between)
+
+
+def _title(city: str) -> str:
+    return "-".join(part[0].upper() + part[1:] for part in city.split("-"))
+
+
+def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
+    page = open_page(marts.path)
+    month = f"{LIVE} AND currency = 'RUB' AND {{}} > {TODAY} - 30"
+
+    def mart(columns: str, table: str, day: str, key: str) -> dict[str, dict[str, Decimal]]:
+        where = month.format(day)
+        sql = f"SELECT {key} AS key, {columns} FROM {table} WHERE {where} GROUP BY key"
+        return sums_by(marts.rows(sql), "key")
+
+    sold = "sum(tickets_sold) AS tickets, sum(revenue) AS revenue"
+    by_city = mart(sold, "fact_qtickets_sales_daily", "sales_date", "city")
+    assert table(page, "cities") == _sold(by_city)
+    by_source = mart(sold, "v_qtickets_sales_utm_daily", "d", "toString(utm_group)")
+    assert table(page, "sources") == _sold(by_source)
+
+    page.click("summary >> nth=0")
+    by_day = mart(f"{sold}, sum(orders) AS orders", "fact_qtickets_sales_daily", "sales_date",
+                  "sales_date")  # fmt: skip
+    shown = table(page, "days")
+    assert len(shown) == 30
+    assert _sold(shown) == _sold(by_day)
+
+    refunds = "sum(tickets_refunded) AS tickets, sum(refunded_amount) AS amount,"
+    refunds += " sum(refund_deduction_amount) AS kept"
+    by_event = mart(refunds, "fact_qtickets_refunds_daily", "refund_date", "event_id")
+    shown = table(page, "refunds")
+    assert shown.pop("total")["amount"] == sum(row["amount"] for row in by_event.values())
+    assert shown == by_event
+
+    promos = mart(
+        "sum(uses) AS uses, sum(discount_amount) AS discount, sum(revenue) AS revenue",
+        "fact_qtickets_promo_daily", "sales_date", "concat(promo_code, ' / ', discount_name)",
+    )  # fmt: skip
+    shown = table(page, "promos")
+    assert shown.pop("total")["uses"] == sum(row["uses"] for row in promos.values())
+    assert shown == promos
+
+    attendance = marts.rows(
+        "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS came"
+        " FROM fact_qtickets_attendance INNER JOIN dim_shows USING (show_id, event_id)"
+        f" WHERE {LIVE} AND NOT is_deleted AND start_date BETWEEN {TODAY} - 29 AND {TODAY}"
+        " GROUP BY event_id HAVING came > 0"
+    )
+    assert table(page, "attendance") == sums_by(attendance, "event_id")
+
+
+def _sold(rows: dict[str, dict[str, Decimal]]) -> dict[str, dict[str, Decimal]]:
+    return {key: row for key, row in rows.items() if any(row.values())}
+
+
+def test_events_have_their_sales_and_seats(marts: Marts, open_page: Opener) -> None:
+    page = open_page(marts.path, fragment="period=all")
+    sales = marts.rows(
+        "SELECT event_id, sum(tickets_sold) AS tickets, sum(revenue) AS revenue"
+        f" FROM fact_qtickets_sales_daily WHERE {LIVE} AND currency = 'RUB' GROUP BY event_id"
+    )
+    seats = marts.rows(
+        "SELECT event_id, tickets_left AS left FROM v_qtickets_sales_dashboard"
+        f" WHERE currency = 'RUB' AND tickets_total > 0 AND end_date >= {TODAY}"
+    )
+
+    shown = table(page, "events")
+
+    assert len(seats) > 1
+    for row in sales:
+        columns = shown[row["event_id"]]
+        assert (columns["tickets"], columns["revenue"]) == (row["tickets"], row["revenue"])
+    assert {key: row["left"] for key, row in shown.items() if "left" in row} == {
+        row["event_id"]: row["left"] for row in seats
+    }
+
+
+def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page: Opener) -> None:
+    page = open_page(marts.path)
+    expected = marts.rows(
+        "WITH now AS (SELECT show_id, event_id, city, min(days_before_show) AS days_left,"
+        " argMin(tickets_so_far, days_before_show) AS sold, toString(any(compared_with)) AS kind,"
+        " argMin(tuple(tickets_expected), days_before_show).1 AS expected"
+        f" FROM fact_qtickets_sales_pace WHERE NOT is_over AND currency = 'RUB' AND {LIVE}"
+        " GROUP BY show_id, event_id, city)"
+        " SELECT concat(event_id, '@', start_local) AS key, days_left, sold, expected,"
+        " kind, event_id, city FROM now INNER JOIN dim_shows USING (show_id, event_id)"
+    )
+    shown = table(page, "pace")
+    assert len(shown) == len(expected) > 1
+    for row in expected:
+        columns = shown[row["key"]]
+        assert (columns["sold"], columns["days_left"]) == (row["sold"], row["days_left"])
+        assert columns.get("expected") == row["expected"]
+        if row["kind"] != "none":
+            group = "event_id" if row["kind"] == "event" else "city"
+            usual = marts.row(
+                "SELECT sum(tickets_so_far) / uniqExact(show_id) AS tickets"
+                f" FROM fact_qtickets_sales_pace WHERE is_over AND {group} = '{row[group]}'"
+                f" AND days_before_show = {row['days_left']}"
+            )
+            assert columns["usual"] == pytest.approx(Decimal(usual["tickets"]), abs=Decimal("0.1"))
+    assert any(row["kind"] != "none" for row in expected)
+    page.locator("[data-table=pace] button").nth(1).click()
+    assert page.locator("[data-table=pace] tr.chosen").count() == 1
+
+
+def test_a_plan_is_held_against_the_same_events(
+    marts: Marts, planned: Row, open_page: Opener
+) -> None:
+    page = open_page(planned, fragment="period=7")
+    expected = marts.rows(
+        "SELECT event_id, sum(plan_tickets) AS plan_tickets, sum(plan_revenue) AS plan_revenue,"
+        " sum(fact_tickets) AS fact_tickets, sum(fact_revenue) AS fact_revenue FROM v_plan_vs_fact"
+        " WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
+        " GROUP BY event_id HAVING plan_tickets > 0"
+    )
+
+    shown = table(page, "plan")
+
+    total = shown.pop("total")
+    assert shown == sums_by(expected, "event_id")
+    assert total["plan_revenue"] == sum(row["plan_revenue"] for row in expected)
+
+
+def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> None:
+    page = open_page(marts.path, fragment="period=all")
+    revenue = {
+        row["currency"]: row["revenue"]
+        for row in marts.rows(
+            "SELECT toString(currency) AS currency, sum(revenue) AS revenue"
+            f" FROM fact_qtickets_sales_daily WHERE {LIVE} GROUP BY currency"
+        )
+    }
+    assert set(revenue) == {"RUB", "KZT"}
+    for label in ("RUB", "KZT", "RUB"):
+        page.select_option("#currency", label=label)
+        assert Decimal(metrics(page, "period")["revenue"]) == revenue[label]
+        assert ("₽" if label == "RUB" else "₸") in page.inner_text(".card.period .hero")
+
+
+def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None:
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{script}} & \"'"
+    account = deepcopy(marts.account)
+    account["about"]["organiser"] = evil
+    account["events"]["name"] = [f"{evil} {index}" for index, _ in enumerate(account["event_ids"])]
+    account["cities"] = [f"{evil}{city}" for city in account["cities"]]
+    account["marks"] = [[evil, evil, str(index)] for index, _ in enumerate(account["marks"])]
+    account["promos"] = [[f"{evil}{index}", evil] for index, _ in enumerate(account["promos"])]
+    account["runs"] = {"started": [0], "finished": [1], "status": ["error"], "message": [evil],
+                       "warnings": [[evil]]}  # fmt: skip
+
+    page = open_page(account)
+
+    assert evil in page.inner_text("h1")
+    assert f"{evil} " in page.inner_text("#events")
+    assert evil in page.inner_text("#sources")
+    assert evil in page.inner_text(".alerts")
+    assert page.locator("main script, main img").count() == 0
+
+
+def test_nothing_personal_and_nothing_secret_is_on_the_page(marts: Marts) -> None:
+    account = marts.account
+    text = str(account) + marts.path.read_text(encoding="utf-8").partition('id="data"')[0]
+    assert "sandbox-token" not in text
+    assert marts.settings.pii_salt(keep=False) not in text
+    assert marts.warehouse.transformer.password not in text
+    buyers = marts.rows("SELECT buyer_hash FROM dim_buyers")
+    assert buyers
+    assert not any(row["buyer_hash"] in text for row in buyers)
+    assert "@" not in str(account["marks"]) + str(account["promos"])
+
+
+def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener) -> None:
+    account = deepcopy(marts.account)
+    assert open_page(account).locator(".alert").count() == 0
+    account["freshness"]["status"] = ["stale"] * len(account["freshness"]["status"])
+    account["runs"] = {
+        "started": [1_781_500_000, 1_781_490_000],
+        "finished": [1_781_500_010, 1_781_490_010],
+        "status": ["error", "ok"],
+        "message": ["QTickets refused the token.", ""],
+        "warnings": [[], []],
+    }
+    account["about"]["clock_is_real"] = True
+    account["about"]["made_at"] -= 10 * 3600
+
+    page = open_page(account)
+    alerts = page.inner_text(".alerts")
+
+    assert "Данные устарели" in alerts
+    assert "Последний запуск не удался" in alerts
+    assert "QTickets refused the token." in alerts
+    assert "Страница сделана 10 часов назад" in alerts
+    assert "Последний день" in page.inner_text("#card-today"), "June is not today"
+
+
+LOOKS = {
+    "desktop, light, Russian": {"color_scheme": "light", "locale": "ru-RU"},
+    "phone, dark, English": {
+        "color_scheme": "dark",
+        "locale": "en-GB",
+        "viewport": {"width": 390, "height": 844},
+    },
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_serious_barrier(marts: Marts, open_page: Opener, look: str) -> None:
+    page = open_page(marts.path, **LOOKS[look])
+    assert page.get_attribute("html", "lang") == ("en" if "English" in look else "ru")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scroll"
+
+    violations = Axe().run(page).response["violations"]
+
+    serious = [
+        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
+        for one in violations
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> None:
+    tables = marts.rows(
+        "SELECT name FROM system.tables WHERE database = 'zakaz' AND engine LIKE '%MergeTree'"
+        " AND (name LIKE 'fact_%' OR name LIKE 'dim_%' OR name LIKE 'meta_%')"
+    )
+    with marts.warehouse.connect(marts.warehouse.transformer) as client:
+        for row in tables:
+            client.command(f"CREATE TABLE zakaz.kept_{row['name']} AS zakaz.{row['name']}")
+            client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
+        try:
+            account = marts.read()
+        finally:
+            for row in tables:
+                client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
+                client.command(f"DROP TABLE zakaz.kept_{row['name']} SYNC")
+
+    page = open_page(account)
+
+    assert "Продаж пока нет" in page.inner_text("main")
+    assert "NaN" not in page.inner_text("main")
+
+
+def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener) -> None:
+    page = open_page(_large(marts.account, events=500, days=365))
+
+    size = Path(page.url.partition("#")[0].removeprefix("file://")).stat().st_size
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    drawing = page.evaluate(
+        "() => { const at = performance.now(); document.getElementById('period-90').click();"
+        " return performance.now() - at; }"
+    )
+    print(f"{size:,} bytes, first paint {paint:.0f} ms, a filter {drawing:.0f} ms")
+    assert size < 2_000_000
+    assert paint < 1000
+    assert drawing < 1000
+    assert page.locator("[data-table=events] tbody tr").count() == 15
+    assert page.locator("#event option").count() == 501
+
+
+def _large(account: Row, events: int, days: int) -> Row:
+    """An account of so many events, each on sale for 150 days of the year: 75,000 rows of sales."""
+    draw = random.Random(1)
+    today = account["about"]["today"]
+    large = deepcopy(account)
+    large["about"]["first_day"] = today - days
+    large["event_ids"] = [str(20_000 + index) for index in range(events)]
+    starts = [today - days + draw.randrange(days + 60) for _ in range(events)]
+    large["events"] = {
+        "name": [f"Спектакль № {index}: «Вишнёвый сад», основная сцена" for index in range(events)],
+        "city": [index % len(large["cities"]) for index in range(events)],
+        "currency": [0] * events,
+        "starts": starts,
+        "ends": [day + 2 for day in starts],
+        "total": [1000] * events,
+        "left": [draw.randrange(1000) for _ in range(events)],
+        "deleted": [0] * events,
+    }
+    large["pace"] = {"shows": {}, "usual": []}
+    large["attendance"] = {}
+    sales: Row = {name: [] for name in ("day", "event", "city", "currency", "tickets", "revenue",
+                                        "orders")}  # fmt: skip
+    sources = {name: [] for name in ("day", "event", "city", "currency", "mark", "tickets",
+                                     "revenue")}  # fmt: skip
+    for event, start in enumerate(starts):
+        for day in range(max(start - 150, today - days), min(start, today + 1)):
+            tickets = draw.randrange(1, 12)
+            row = {"day": day, "event": event, "city": event % len(large["cities"]), "currency": 0,
+                   "tickets": tickets, "revenue": tickets * draw.choice((49000, 99000, 150000)),
+                   "orders": (tickets + 1) // 2}  # fmt: skip
+            for name, value in row.items():
+                sales[name].append(value)
+            mark = draw.randrange(len(large["marks"]))
+            for name, column in sources.items():
+                column.append(row[name] if name != "mark" else mark)
+    large["sales"], large["sources"] = sales, sources
+    return large
+
+
+def test_the_command_writes_the_page_alone(marts: Marts) -> None:
+    before = marts.path.read_bytes()
+    marts.path.unlink()
+    assert rewrite_page(marts.settings) == marts.path
+    assert len(marts.path.read_bytes()) == pytest.approx(len(before), rel=0.01)
+
+
+def test_without_marts_the_command_says_what_to_do(marts: Marts) -> None:
+    elsewhere = replace(marts.warehouse, marts_db="nowhere")
+    with pytest.raises(ConfigurationError, match=r"Run first: python pipelines/qtickets\.py"):
+        read_account(marts.settings, elsewhere)
+
+
+def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
+    marts: Marts, open_page: Opener
+) -> None:
+    before = metrics(open_page(marts.path), "period")
+    nobody_answers = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
+
+    with pytest.raises(ServiceError):
+        run(marts.settings.model_copy(update=nobody_answers), Console(quiet=True))
+
+    page = open_page(marts.path)
+    assert "Последний запуск не удался" in page.inner_text(".alert.bad")
+    assert metrics(page, "period") == before

@@ -1,0 +1,228 @@
+"""What a build does with what changed: late refunds, repeated and broken loads, plans, clocks."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import DBT_PROJECT
+from tests.support.marts_world import MartsWorld, Row, event, marts_world, seats, show, ticket
+
+
+@pytest.fixture(scope="module")
+def own_server(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
+        yield world
+
+
+@pytest.fixture
+def world(own_server: MartsWorld) -> MartsWorld:
+    _fill(own_server)
+    return own_server
+
+
+def _fill(world: MartsWorld) -> None:
+    """Two events, with sales from December to March."""
+    world.empty_raw()
+    world.fetched_at = "2026-03-31 09:00:00"
+    world.insert("events", event(1), event(2, city_name="Казань"))
+    world.insert("shows", show(11), show(21, 2))
+    world.insert("inventory", seats(11, 100, 40), seats(21, 10, 10, 2))
+    world.order(1, "2025-12-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
+    world.order(2, "2025-12-29 11:00:00", ticket("700", 21), event_id=2)
+    world.order(3, "2026-03-30 10:00:00", ticket("800"), buyer_hash="a")
+
+
+@dataclass(frozen=True)
+class Story:
+    """All marts, row for row, after each chapter."""
+
+    first_build: dict[str, list[str]]
+    same_rows_read_again: dict[str, list[str]]
+    refund_of_a_december_sale: dict[str, list[str]]
+    full_refresh: dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def story(own_server: MartsWorld) -> Story:
+    world = own_server
+    _fill(world)
+    world.build_models()
+    first_build = world.everything()
+
+    world.fetched_at = "2026-03-31 09:30:00"
+    world.order(1, "2025-12-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
+    world.order(3, "2026-03-30 10:00:00", ticket("800"), buyer_hash="a")
+    world.insert("shows", show(11), show(21, 2))
+    world.build_models()
+    same_rows_read_again = world.everything()
+
+    world.fetched_at = "2026-03-31 10:00:00"
+    refund: Row = {"refunded_at": "2026-03-30 12:00:00", "refunded_deduction_amount": "20"}
+    world.order(
+        1,
+        "2025-12-29 10:00:00",
+        ticket("500", **refund),
+        ticket("600"),
+        buyer_hash="a",
+        updated_at="2026-03-30 12:00:00",
+    )
+    world.build_models()
+    refund_of_a_december_sale = world.everything()
+
+    world.build_models("--full-refresh")
+    return Story(first_build, same_rows_read_again, refund_of_a_december_sale, world.everything())
+
+
+def test_reading_the_same_rows_again_changes_nothing(story: Story) -> None:
+    assert story.same_rows_read_again == story.first_build
+
+
+def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> None:
+    before, after = story.same_rows_read_again, story.refund_of_a_december_sale
+
+    changed = {
+        name: (len(set(before[name]) - set(after[name])), len(set(after[name]) - set(before[name])))
+        for name in before
+        if before[name] != after[name]
+    }
+
+    # Each day of the show's curve, which has 161 up to today: a ticket less from December on, and
+    # what the show has sold in the end.
+    assert changed.pop("fact_qtickets_sales_pace") == (161, 161)
+    assert changed.pop("fact_qtickets_refunds_daily") == (0, 1)
+    assert changed == {
+        "stg_qtickets_api_orders_raw": (1, 1),
+        "stg_qtickets_api_tickets_raw": (2, 2),
+        "int_qtickets_paid_tickets": (2, 2),
+        "int_qtickets_show_days": (1, 1),
+        "fact_qtickets_sales_daily": (1, 1),
+        "fact_qtickets_sales_utm_daily": (1, 1),
+        "fact_qtickets_inventory_by_show": (1, 1),
+        "fact_qtickets_attendance": (1, 1),
+        "dim_buyers": (1, 1),
+        "v_qtickets_sales_utm_daily": (1, 1),
+        "v_plan_vs_fact": (1, 1),
+    }
+    day = next(
+        row for row in after["fact_qtickets_sales_daily"] if '"2025-12-29","event_id":"1"' in row
+    )
+    assert '"tickets_sold":1,"revenue":600,' in day.replace('"1"', "1")
+    assert '"gross_revenue":1100,' in day
+
+
+def test_a_full_refresh_gives_the_same_tables_as_a_normal_build(story: Story) -> None:
+    assert story.full_refresh == story.refund_of_a_december_sale
+
+
+def test_a_load_cut_between_orders_and_tickets_leaves_yesterdays_sales_in_place(
+    world: MartsWorld,
+) -> None:
+    sales = ("--select", "+v_qtickets_sales_dashboard", "+dim_buyers")
+    world.build_models(*sales)
+    before = world.everything()
+    world.order(4, "2026-03-31 08:00:00", ticket("900"), baskets_count=2)
+
+    run = world.dbt("build", *sales)
+
+    assert not run.success
+    gate = next(name for name in run.statuses if name.startswith("every_ticket_arrived"))
+    assert run.statuses[gate] == "fail"
+    assert run.statuses["fact_qtickets_sales_daily"] == "skipped"
+    after = world.everything()
+    for name in ("fact_qtickets_sales_daily", "dim_buyers", "v_qtickets_sales_dashboard"):
+        assert after[name] == before[name]
+    rows = world.rows(f"SELECT * FROM zakaz_dbt_test__audit.{gate}")
+    assert rows == [{"order_id": 4, "baskets_count": 2, "tickets": 1}]
+
+
+def test_a_price_that_is_not_the_sum_of_its_tickets_warns_and_builds(world: MartsWorld) -> None:
+    world.order(5, "2026-03-31 08:00:00", ticket("900"), price="901")
+
+    run = world.dbt("build")
+
+    assert run.success, run
+    warned = [name for name, status in run.statuses.items() if status == "warn"]
+    assert warned == ["order_price_is_the_sum_of_its_tickets_int_qtickets_paid_tickets_"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "dates", "sold_today"),
+    [
+        # Sales at 12:00 and 23:30 UTC on 31 March: the second is on 1 April in Moscow and in
+        # Vladivostok. A second before a zone's midnight "today" is still the old day.
+        ("Europe/Moscow", "2026-03-31 20:59:59", ["2026-03-31", "2026-04-01"], 1),
+        ("Europe/Moscow", "2026-03-31 23:45:00", ["2026-03-31", "2026-04-01"], 1),
+        ("Asia/Vladivostok", "2026-03-31 13:59:59", ["2026-03-31", "2026-04-01"], 1),
+        ("America/New_York", "2026-04-01 03:59:59", ["2026-03-31", "2026-03-31"], 2),
+        ("America/New_York", "2026-04-01 04:00:00", ["2026-03-31", "2026-03-31"], 0),
+    ],
+)
+def test_dates_and_today_follow_the_reporting_time_zone(
+    world: MartsWorld, zone: str, now: str, dates: list[str], sold_today: int
+) -> None:
+    world.empty_raw()
+    world.insert("events", event(1))
+    world.order(1, "2026-03-31 12:00:00", ticket("100"))
+    world.order(2, "2026-03-31 23:30:00", ticket("100"))
+
+    world.build_models("--select", "+v_qtickets_sales_dashboard", now=now, zone=zone)
+
+    days = world.rows(
+        "SELECT sales_date, tickets_sold FROM zakaz.fact_qtickets_sales_daily ORDER BY sales_date"
+    )
+    assert [day["sales_date"] for day in days for _ in range(day["tickets_sold"])] == [
+        date.fromisoformat(text) for text in dates
+    ]
+    today = world.row("SELECT tickets_sold_today AS sold FROM zakaz.v_qtickets_sales_dashboard")
+    assert today["sold"] == sold_today
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the dbt project, for another plan."""
+    project = tmp_path / "dbt_project"
+    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    return project
+
+
+def _write_plan(project: Path, plan: str) -> None:
+    (project / "seeds" / "plan_sales.csv").write_text(
+        f"sales_date,event_id,city,plan_tickets,plan_revenue\n{plan}", encoding="utf-8"
+    )
+
+
+def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
+    world: MartsWorld, project: Path
+) -> None:
+    plan = "2026-03-30,1,Москва,2,1000\n2026-03-30,2,,5,2500.50\n2026-03-29,1,москва,0,0\n"
+    plan_and_fact = ("--select", "+v_plan_vs_fact")
+    _write_plan(project, plan)
+    world.build(*plan_and_fact, project=project)
+
+    rows = world.rows(
+        "SELECT toString(sales_date) AS d, event_id, city, plan_tickets, fact_tickets,"
+        " diff_tickets, diff_tickets_pct, diff_revenue_pct, currency"
+        " FROM zakaz.v_plan_vs_fact WHERE sales_date > '2026-01-01' ORDER BY d, event_id"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("2026-03-29", "1", "москва", 0, 0, 0, None, None, "RUB"),
+        ("2026-03-30", "1", "москва", 2, 1, -1, -50.0, -20.0, "RUB"),
+        ("2026-03-30", "2", "казань", 5, 0, -5, -100.0, -100.0, "RUB"),
+    ]
+
+    _write_plan(project, "2026-02-30,1,,2,1000\n2026-03-30,1,,-2,10\n2026-03-30,1, ,2,1e3\n")
+    run = world.dbt("build", *plan_and_fact, project=project)
+
+    assert run.statuses["plan_sales"] == "error"
+    assert run.statuses["v_plan_vs_fact"] == "skipped"
+    message = run.messages["plan_sales"]
+    assert "line 2: sales_date '2026-02-30' is not a date" in message
+    assert "line 3: plan_tickets '-2' is not a whole number" in message
+    assert "line 4: plan_revenue '1e3' is not an amount" in message
+    assert "line 4: the same day, event and city as line 3" in message
+    assert world.row("SELECT count() AS n FROM zakaz.plan_sales") == {"n": 3}

@@ -1,0 +1,207 @@
+"""Building only what changed, time after time, gives the marts that building everything gives."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.adapters.clickhouse.impl import ClickHouseAdapter
+from rich.console import Console
+
+import pipelines.run
+import pipelines.transform.build_plan
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import Settings
+from pipelines.errors import ServiceError
+from pipelines.run import run
+from pipelines.transform.build_plan import plan_build
+from pipelines.transform.dbt_build import build_marts
+from pipelines.warehouse.job_log import start_job
+from pipelines.warehouse.objects import marts_row_counts
+from pipelines.warehouse.server import Warehouse, open_warehouse
+from sandbox import Fault, serve
+from tests.pipeline.test_runs import Runner, report_now, world_until
+from tests.support.clickhouse import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, dashboard_only
+from tests.support.marts_world import MartsWorld, event, marts_world, seats, show, ticket
+
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+VK = '{"utm_source":"vk"}'
+
+
+@pytest.fixture(scope="module")
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
+        yield world
+
+
+def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> None:
+    world.fetched_at = "2026-03-31 09:00:00"
+    world.insert("events", event(1), event(2, city_name="Казань"))
+    world.insert("shows", show(11), show(21, 2))
+    world.insert("inventory", seats(11, 100, 40), seats(21, 10, 10, 2))
+    world.order(1, "2025-10-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
+    world.order(2, "2025-10-29 11:00:00", ticket("700", 21), event_id=2, buyer_hash="b")
+    world.order(3, "2025-11-30 10:00:00", ticket("800"), buyer_hash="a")
+    world.order(4, "2025-12-15 10:00:00", ticket("900"), buyer_hash="c")
+    world.order(5, "2026-01-15 10:00:00", ticket("900"), ticket("950"), buyer_hash="c")
+    world.order(6, "2026-02-15 10:00:00", ticket("100"), buyer_hash="d", promo_code_id=7)
+    world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="e")
+    world.order(10, "2025-12-16 10:00:00", ticket("140"), promo_code_id=7, utm=VK)
+    world.insert("promo_codes", {"id": 7, "code": "SPRING"})
+    world.order(8, None, ticket("120"), buyer_hash="f")
+    world.build_models()
+
+    # A refund, a sale, a ticket that is exchanged away, an order that is paid, one that is no
+    # longer, one that gets another buyer.
+    world.fetched_at = "2026-03-31 10:00:00"
+    gone = {"refunded_at": "2026-03-31 09:30:00", "refunded_deduction_amount": "50"}
+    world.order(1, "2025-10-29 10:00:00", ticket("500", **gone), ticket("600"), buyer_hash="a")
+    world.order(9, "2026-03-31 09:40:00", ticket("130", 21), event_id=2, buyer_hash="b")
+    world.order(5, "2026-01-15 10:00:00", ticket("900"), buyer_hash="c")
+    world.order(8, "2026-03-31 09:45:00", ticket("120"), buyer_hash="f")
+    world.order(6, None, ticket("100"), buyer_hash="d")
+    world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="g")
+    months = build_changed(world, since="2026-03-31 09:30:00")
+    assert months == [202510, 202601, 202602, 202603]
+    buyers = {row["buyer_hash"] for row in world.rows("SELECT buyer_hash FROM zakaz.dim_buyers")}
+    assert buyers == {"a", "b", "c", "f", "g"}
+
+    # The only order of a month moves to the next month, over midnight in Moscow, and what its old
+    # version said is merged away; the only order of another month is not paid any more; an event
+    # moves to another city; a code is renamed.
+    world.fetched_at = "2026-03-31 11:00:00"
+    world.order(3, "2025-11-30 21:00:00", ticket("800"), buyer_hash="a")
+    world.raw("OPTIMIZE TABLE zakaz_raw.orders FINAL")
+    world.order(5, None, ticket("900"), buyer_hash="c")
+    world.insert("events", event(2, city_name="Томск"))
+    world.insert("promo_codes", {"id": 7, "code": "SUMMER"})
+    months = build_changed(world, since="2026-03-31 10:30:00", tested=True)
+    assert months == [202510, 202511, 202512, 202601, 202603]
+    sold = world.rows("SELECT DISTINCT toYYYYMM(sales_date) m FROM zakaz.fact_qtickets_sales_daily")
+    assert not {202511, 202601} & {row["m"] for row in sold}
+
+    masked = world.rows("SELECT DISTINCT table FROM system.mutations WHERE database = 'zakaz'")
+    assert {row["table"] for row in masked} == {
+        "int_qtickets_paid_tickets",
+        "int_qtickets_show_days",
+        "dim_buyers",
+        "fact_qtickets_sales_daily",
+        "fact_qtickets_sales_utm_daily",
+    }
+    days = world.row("SELECT count() AS days FROM zakaz.fact_qtickets_sales_daily")["days"]
+    assert marts_row_counts(world.warehouse)["fact_qtickets_sales_daily"] == days
+    patched = world.everything()
+    world.build_models()
+    assert patched == world.everything()
+
+
+def test_where_tables_cannot_be_exchanged_nothing_is_patched(
+    world: MartsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = "SELECT count() AS tickets FROM zakaz.int_qtickets_paid_tickets"
+    before = world.row(tickets)
+    assert before["tickets"]
+    monkeypatch.setattr(ClickHouseAdapter, "supports_atomic_exchange", lambda _: False)
+
+    run = world.dbt(
+        *("build", "--select", "int_qtickets_changed", "int_qtickets_paid_tickets"),
+        *MODELS_ONLY,
+        changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc),
+    )
+
+    assert run.statuses["int_qtickets_paid_tickets"] == "error"
+    assert "cannot be patched" in run.messages["int_qtickets_paid_tickets"]
+    assert world.row(tickets) == before
+
+
+def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
+    """Builds what changed, on the tables as they are; returns the months of it."""
+    changed_since = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
+    if tested:
+        settings = world.settings.model_copy(update={"report_now": "2026-03-31 12:00:00"})
+        build_marts(settings, world.warehouse, changed_since=changed_since)
+    else:
+        world.build_models(changed_since=changed_since)
+    months = world.rows("SELECT DISTINCT month FROM zakaz.int_qtickets_changed ORDER BY month")
+    return [row["month"] for row in months]
+
+
+@pytest.fixture
+def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipelines.transform.build_plan, "PARTIAL_BUILD_FROM_TICKETS", 1)
+    # What the first run fetched would be looked at again for hours.
+    monkeypatch.setattr(pipelines.transform.build_plan, "OVERLAP", timedelta())
+
+
+@pytest.mark.usefixtures("every_account_is_large")
+def test_tables_are_patched_only_where_one_build_has_left_them_whole(
+    settings_for: Callable[..., Settings],
+    run_once: Runner,
+    marts: Marts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, sales = world_until(NOW), "int_qtickets_paid_tickets"
+    with serve(world) as server, dashboard_only():
+        settings = settings_for(server.url, report_now=report_now(world))
+
+        def patched_since(**settings_of_it: str) -> datetime | None:
+            with open_warehouse(settings) as warehouse:
+                asked = settings.model_copy(update=settings_of_it)
+                return plan_build(asked, warehouse).changed_since
+
+        first = run_once(settings)
+        assert first.marts_state
+        read_until = first.marts_state.raw_until
+        assert patched_since() == read_until
+
+        world.sell(tickets=2, price=500)
+        world.refund(next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"]))
+        second = run_once(settings)
+        assert second.marts_state and second.marts_state.raw_until > read_until
+        assert patched_since()
+        assert not patched_since(report_now="2026-06-14 12:00:00"), "views say another moment"
+        with monkeypatch.context() as another_day:
+            another_day.setattr(
+                pipelines.transform.build_plan, "_today", lambda _: date(2030, 1, 1)
+            )
+            assert not patched_since()
+
+        patched = marts.snapshot()
+        with open_warehouse(settings) as warehouse:
+            build_marts(settings, warehouse, *DASHBOARD_ONLY)
+        assert marts.snapshot() == patched
+        assert not patched_since(), "somebody has built the tables"
+
+        assert run_once(settings).marts.models
+        assert patched_since()
+        marts.rows(f"OPTIMIZE TABLE {DATABASE}.{sales} FINAL")
+        assert patched_since(), "ClickHouse merges when it likes"
+        marts.rows(f"DELETE FROM {DATABASE}.{sales} WHERE quantity = 1")
+        assert not patched_since(), "somebody has changed a table"
+
+        assert run_once(settings).marts.models
+        assert patched_since()
+        run(settings, Console(quiet=True), skip_marts=True)
+        assert not patched_since(), "the last run did not build the marts"
+
+        assert run_once(settings).marts.models
+        assert patched_since()
+        with monkeypatch.context() as at_once:
+            building = pipelines.run.build_marts
+
+            def another_begins(asked: Settings, at: Warehouse, *flags: str, **how: Any) -> Any:
+                start_job(asked.model_copy(update={"job_name": "another"}), at)
+                return building(asked, at, *flags, **how)
+
+            at_once.setattr(pipelines.run, "build_marts", another_begins)
+            world.sell(tickets=1, price=500)
+            assert run_once(settings).marts.models
+        assert not patched_since(), "another machine's run was under way"
+
+        assert run_once(settings).marts.models
+        assert patched_since()
+        server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
+        with pytest.raises(ServiceError):
+            run_once(settings)
+        assert not patched_since(), "the run before failed"

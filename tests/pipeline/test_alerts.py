@@ -1,0 +1,276 @@
+"""Alerts, received by a real HTTP server: once for each trouble, once when it is over."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apprise.plugins.telegram import NotifyTelegram
+
+from sandbox import Fault
+from tests.support.account import Account
+
+BOT = "123456789:abcdefghijklmnopqrstuvwxyz123456789"
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what is posted to it; refuses everything while `status` says so."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.status = 200
+
+    def taken(self) -> list[tuple[str, str]]:
+        """(path, title and message) since the last call."""
+        posts, self.received = self.received, []
+        return [
+            (path, f"{post.get('title', '')}\n{post.get('message', post.get('text', ''))}")
+            for path, post in posts
+        ]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.status == 200:
+            self.server.received.append((self.path, json.loads(body)))
+        answer = json.dumps({"ok": True, "result": {}}).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_yet(account: Account, receiver: Receiver) -> Iterator[None]:
+    receiver.status, receiver.received = 200, []
+    (Path(account.environment["QTICKETS_HOME"]) / "alerts.json").unlink(missing_ok=True)
+    account.service.faults.clear()
+    yield
+    account.service.faults.clear()
+
+
+def hook(receiver: Receiver) -> dict[str, str]:
+    return {"QTICKETS_ALERT_WEBHOOK": f"{receiver.url}/hook/a-secret-path?key=a-secret-key"}
+
+
+def failing(account: Account, **variables: str) -> int:
+    account.service.faults.append(Fault("/orders", kind="status", status=502))
+    try:
+        return account.command("--skip-marts", **variables).exit_code
+    finally:
+        account.service.faults.clear()
+
+
+def test_a_failure_and_the_recovery_are_told_once_each(
+    account: Account, receiver: Receiver
+) -> None:
+    told = hook(receiver)
+    assert failing(account, **told) == 3
+    assert failing(account, **told) == 3
+    [(path, failure)] = receiver.taken()
+    assert account.command("--skip-marts", **told).exit_code == 0
+    assert account.command("--skip-marts", **told).exit_code == 0
+    [(_, recovery)] = receiver.taken()
+
+    assert path == "/hook/a-secret-path?key=a-secret-key"
+    assert "a run failed" in failure
+    assert "HTTP 502" in failure
+    assert "recovered" in recovery
+    assert "HTTP 502" in recovery, "the recovery says from what"
+
+
+def test_another_kind_of_failure_is_told_as_well(account: Account, receiver: Receiver) -> None:
+    told = hook(receiver)
+
+    assert failing(account, **told) == 3
+    nowhere = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "9", "QTICKETS_PII_SALT": "salt"}
+    for _ in range(2):
+        assert account.command(**told, **nowhere).exit_code == 4
+
+    assert [text.partition("\n")[2][:30] for _, text in receiver.taken()] == [
+        "QTickets did not answer GET /ap"[:30],
+        "ClickHouse at 127.0.0.1:9 cann"[:30],
+    ]
+    assert account.command("--skip-marts", **told).exit_code == 0
+
+
+def test_stale_data_are_told_once_by_failing_runs_and_by_the_check(
+    account: Account, receiver: Receiver
+) -> None:
+    told = hook(receiver)
+    assert account.command("--skip-marts", **told).exit_code == 0
+    stale = {"QTICKETS_STALE_HOURS": "0.0000001"}
+
+    for _ in range(2):
+        assert account.command("--check", "--alert", **told, **stale).exit_code == 1
+    assert account.command("--check", **told, **stale).exit_code == 1
+    [(_, by_check)] = receiver.taken()
+    assert account.command("--check", "--alert", **told).exit_code == 0
+    assert account.command("--check", "--alert", **told).exit_code == 0
+    [(_, well_again)] = receiver.taken()
+    for _ in range(2):
+        assert failing(account, **told, **stale) == 3
+    by_runs = [text for _, text in receiver.taken()]
+    assert account.command("--skip-marts", **told).exit_code == 0
+
+    assert "the data are stale" in by_check
+    assert "recovered" in well_again
+    assert [text.partition("\n")[0] for text in by_runs] == [
+        "QTickets: a run failed",
+        "QTickets: the data are stale",
+    ]
+    assert len(receiver.taken()) == 1
+
+
+def test_what_could_not_be_delivered_is_logged_and_tried_again(
+    account: Account, receiver: Receiver
+) -> None:
+    told = hook(receiver)
+    receiver.status = 500
+    account.service.faults.append(Fault("/orders", kind="status", status=502))
+
+    result = account.command(**told)
+
+    assert result.exit_code == 3, "an alert does not change how a run ends"
+    assert "could not be delivered to the webhook" in result.stderr
+    assert "HTTP 502" in result.stderr.splitlines()[-1]
+    assert "a-secret" not in result.output
+    receiver.status = 200
+    assert account.command(**told).exit_code == 3
+    account.service.faults.clear()
+    receiver.status = 500
+    assert account.command("--skip-marts", **told).exit_code == 0
+    receiver.status = 200
+    assert account.command("--skip-marts", **told).exit_code == 0
+    assert [text.partition("\n")[0] for _, text in receiver.taken()] == [
+        "QTickets: a run failed",
+        "QTickets: recovered",
+    ]
+
+
+def test_telegram_and_any_other_address_receive_the_same(
+    account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifyTelegram, "notify_url", f"{receiver.url}/bot")
+    told = {
+        "QTICKETS_ALERT_TELEGRAM_TOKEN": BOT,
+        "QTICKETS_ALERT_TELEGRAM_CHAT": "-1001234567890",
+        "QTICKETS_ALERT_URLS": f"json://127.0.0.1:{receiver.server_port}/one"
+        f" json://127.0.0.1:{receiver.server_port}/two",
+    }
+
+    sent = account.command("--alert", **told)
+    tests = receiver.taken()
+    assert failing(account, **told) == 3
+    alerts = receiver.taken()
+    assert account.command("--skip-marts", **told).exit_code == 0
+
+    assert sent.exit_code == 0
+    assert sent.stdout.splitlines() == [
+        "telegram: delivered",
+        "url 1: delivered",
+        "url 2: delivered",
+    ]
+    for received in (tests, alerts):
+        assert [path for path, _ in received] == [f"/bot{BOT}/sendMessage", "/one", "/two"]
+    assert all("HTTP 502" in text for _, text in alerts)
+
+
+def test_alerts_hold_no_secret_and_nobody_s_data(account: Account, receiver: Receiver) -> None:
+    def personal(payload: Any) -> Any:
+        someone = {"payed_at": "ivan.petrov@example.ru +7 912 345-67-89"}
+        rows = [{**row, **someone} for row in payload["data"]]
+        return {**payload, "data": rows}
+
+    account.service.faults.append(Fault("/orders", kind="mutate", change=personal))
+    told = hook(receiver) | {"QTICKETS_TOKEN": account.environment["QTICKETS_TOKEN"]}
+    assert account.command(**told).exit_code == 3
+    account.service.faults.clear()
+    [(_, text)] = receiver.taken()
+    path = Path(account.environment["QTICKETS_HOME"], "alerts.json")
+    kept, mode = path.read_text(), path.stat().st_mode & 0o777
+    assert account.command("--skip-marts", **told).exit_code == 0
+
+    assert "`payed_at` is" in text
+    for hidden in ("petrov", "912", "a-secret", account.environment["QTICKETS_TOKEN"]):
+        assert hidden not in text
+        assert hidden not in kept
+    assert "`payed_at` is" in kept
+    assert mode == 0o600
+
+
+def test_without_configuration_nothing_is_sent_or_kept(
+    account: Account, receiver: Receiver
+) -> None:
+    assert failing(account) == 3
+    assert account.command("--check", "--alert").exit_code == 1
+    without = account.command("--alert")
+    assert account.command("--skip-marts").exit_code == 0
+
+    assert without.exit_code == 2
+    assert receiver.taken() == []
+    assert not Path(account.environment["QTICKETS_HOME"], "alerts.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("QTICKETS_ALERT_WEBHOOK", "hooks.example.ru/a-path"),
+        ("QTICKETS_ALERT_TELEGRAM_TOKEN", "a-bot"),
+        ("QTICKETS_ALERT_TELEGRAM_CHAT", "my chat"),
+    ],
+)
+def test_addresses_that_cannot_be_are_refused_at_once(
+    account: Account, variable: str, value: str
+) -> None:
+    result = account.command("--check", **{variable: value})
+
+    assert result.exit_code == 2
+    assert f"{variable}: expected" in result.stderr
+    assert value not in result.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--check", "--alert")], ids=" ".join)
+def test_a_configuration_with_which_no_run_can_begin_is_told_once(
+    account: Account, receiver: Receiver, flags: tuple[str, ...]
+) -> None:
+    gone = {"QTICKETS_TOKEN_FILE": "/run/secrets/nowhere", "QTICKETS_TOKEN": "", **hook(receiver)}
+    assert account.command(*flags, **gone).exit_code == 2
+    [(_, text)] = receiver.taken()
+    assert "a run failed" in text and "QTICKETS_TOKEN_FILE" in text and "a-secret" not in text
+    assert account.command(*flags, **gone).exit_code == 2
+    assert receiver.taken() == []
+
+    assert account.command("--skip-marts", **hook(receiver)).exit_code == 0
+    [(_, text)] = receiver.taken()
+    assert "recovered" in text
+
+
+def test_without_a_run_a_wrong_configuration_is_told_to_the_terminal_alone(
+    account: Account, receiver: Receiver
+) -> None:
+    wrong = {"QTICKETS_SINCE_HOURS": "two", **hook(receiver)}
+    for flags in (("--check",), ("--dry-run",), ("--show-config",)):
+        account.command(*flags, **wrong)
+    assert receiver.taken() == []
+    assert account.command(QTICKETS_SINCE_HOURS="two", QTICKETS_ALERT_WEBHOOK="x").exit_code == 2

@@ -1,0 +1,190 @@
+"""`--check`: each thing that can be wrong is found and named, and looking changes nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from sandbox import Fault
+from tests.support.account import Account
+from tests.support.paths import PROJECT
+
+
+def checked(account: Account, **variables: str) -> tuple[dict[str, dict[str, Any]], Result]:
+    """What `--check --format json` says, by the name of each check."""
+    result = account.command("--check", "--format", "json", **variables)
+    answer = json.loads(result.stdout)
+    assert answer["status"] == "error" or result.exit_code == 0, result.output
+    assert result.exit_code == (1 if answer["status"] == "error" else 0)
+    return {check["name"]: check for check in answer["checks"]}, result
+
+
+def stored(account: Account) -> list[dict[str, Any]]:
+    """Every part of every table of the project: any write would change it."""
+    return account.rows(
+        "SELECT database, table, name, rows FROM system.parts"
+        " WHERE active AND startsWith(database, 'zakaz') ORDER BY ALL"
+    )
+
+
+def test_all_is_well_after_a_run_and_looking_writes_nothing(account: Account) -> None:
+    before = stored(account)
+
+    found, _ = checked(account)
+
+    assert {check["status"] for check in found.values()} == {"ok"}, found
+    assert {"service", "clickhouse", "last_run", "quality", "marts", "home_disk"} <= set(found)
+    fresh = {check["dataset"] for name, check in found.items() if name.startswith("freshness")}
+    assert fresh == {"orders", "events", "inventory", "discounts", "promo_codes", "price_shades"}
+    assert found["freshness orders"]["age_hours"] < 1
+    assert before
+    assert stored(account) == before
+    lines = account.command("--check").stdout
+    assert "freshness orders" in lines
+    assert {line.split()[1] for line in lines.replace("freshness ", "").splitlines()} == {"ok"}
+
+
+def test_a_probe_imports_neither_dlt_nor_dbt(account: Account) -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", PROJECT / "pipelines" / "qtickets.py", "--check"],
+        env=os.environ | account.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert result.returncode == 0, result.stdout
+    assert "pipelines.operations.check" in imported
+    assert "qtickets_source.settings" in imported
+    assert not {"dlt", "dbt", "requests", "pyarrow", "pandas"} & imported
+
+
+@pytest.mark.parametrize(
+    ("variables", "check", "words"),
+    [
+        ({"QTICKETS_TOKEN": "wrong"}, "service", "refused the token"),
+        (
+            {"QTICKETS_BASE_URL": "http://127.0.0.1:9/api/rest/v1"},
+            "service",
+            "http://127.0.0.1:9/api/rest/v1/orders cannot be reached",
+        ),
+        ({"QTICKETS_STALE_HOURS": "0.0000001"}, "freshness orders", "Stale"),
+        ({"QTICKETS_MIN_FREE_GB": "99999999"}, "home_disk", "GiB free"),
+        ({"JOB_NAME": "another_job"}, "last_run", "No run has ended yet"),
+        ({"QTICKETS_TOKEN": "replace-me"}, "data", "hold live data"),
+        (
+            {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "9", "QTICKETS_PII_SALT": "x"},
+            "clickhouse",
+            "ClickHouse at 127.0.0.1:9 cannot be reached",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_and_ends_with_1(
+    account: Account, variables: dict[str, str], check: str, words: str
+) -> None:
+    found, result = checked(account, **variables)
+
+    assert result.exit_code == 1
+    assert found[check]["status"] == "error"
+    assert words in found[check]["message"]
+    assert account.environment["QTICKETS_TOKEN"] not in result.output
+
+
+def test_late_is_said_and_is_no_error(account: Account) -> None:
+    found, result = checked(account, QTICKETS_LATE_HOURS="0.0000001")
+
+    assert result.exit_code == 0
+    assert found["freshness events"]["status"] == "warning"
+
+
+def test_answers_that_are_no_answers_are_the_service_s_error(account: Account) -> None:
+    for fault in (
+        Fault("/orders", kind="html"),
+        Fault("/orders", kind="status", status=502),
+        Fault("/orders", kind="no_data"),
+    ):
+        account.service.faults.append(fault)
+        try:
+            found, _ = checked(account)
+        finally:
+            account.service.faults.clear()
+        assert found["service"]["status"] == "error", fault
+
+
+def test_a_failed_run_is_an_error_until_the_next_good_one(account: Account) -> None:
+    account.service.faults.append(Fault("/orders", kind="status", status=502))
+    try:
+        assert account.command().exit_code == 3
+    finally:
+        account.service.faults.clear()
+    failed, _ = checked(account)
+    assert account.command("--skip-marts").exit_code == 0
+    repaired, _ = checked(account)
+
+    assert failed["last_run"]["status"] == "error"
+    assert "HTTP 502" in failed["last_run"]["message"]
+    assert failed["freshness orders"]["status"] == "ok", "what was read before is as old as it is"
+    assert repaired["last_run"]["status"] == "ok"
+    assert "HTTP 502" in repaired["last_run"]["last_error"]["message"]
+
+
+def test_a_run_that_read_less_does_not_make_everything_fresh(account: Account) -> None:
+    account.service.faults.append(Fault("/promo-codes", kind="status", status=403))
+    before, _ = checked(account)
+    try:
+        assert account.command("--skip-marts").exit_code == 0
+    finally:
+        account.service.faults.clear()
+
+    found, _ = checked(account)
+
+    assert found["freshness promo_codes"]["read_at"] == before["freshness promo_codes"]["read_at"]
+    assert found["freshness orders"]["read_at"] > before["freshness orders"]["read_at"]
+    assert found["quality"]["status"] == "warning"
+    assert "promo_codes" in found["quality"]["message"]
+    assert account.command("--skip-marts").exit_code == 0
+
+
+def test_marts_that_differ_from_raw_are_found_to_the_ruble(account: Account) -> None:
+    fact = "zakaz.fact_qtickets_sales_daily"
+    account.rows(f"CREATE TABLE zakaz.kept AS {fact}")
+    account.rows(f"INSERT INTO zakaz.kept SELECT * FROM {fact}")
+    one = account.rows(f"SELECT * FROM {fact} WHERE revenue > 0 LIMIT 1")[0]
+    account.rows(f"INSERT INTO {fact} SELECT * FROM {fact} WHERE revenue > 0 LIMIT 1")
+    try:
+        found, _ = checked(account)
+    finally:
+        account.rows(f"EXCHANGE TABLES {fact} AND zakaz.kept")
+        account.rows("DROP TABLE zakaz.kept SYNC")
+    repaired, _ = checked(account)
+
+    assert found["marts"]["status"] == "error"
+    sums = found["marts"]["sums"]
+    from decimal import Decimal
+
+    assert set(sums) == {"raw", "fact_qtickets_sales_daily"}
+    daily, raw = sums["fact_qtickets_sales_daily"]["RUB"], sums["raw"]["RUB"]
+    assert Decimal(daily["revenue"]) - Decimal(raw["revenue"]) == one["revenue"]
+    assert repaired["marts"]["status"] == "ok"
+
+
+def test_where_nothing_was_loaded_nothing_is_made(account: Account, tmp_path: Path) -> None:
+    found, result = checked(account, QTICKETS_HOME=str(tmp_path / "home"))
+
+    assert result.exit_code == 1
+    assert "Nothing was loaded yet" in found["clickhouse"]["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_thing_to_do_at_the_same_time_is_refused(account: Account) -> None:
+    result = account.command("--check", "--bootstrap")
+
+    assert result.exit_code == 2
+    assert "one at a time" in result.stderr

@@ -1,0 +1,125 @@
+"""`python -m pipelines.move`: data and state arrive on a server whole, or not at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from local_clickhouse import LocalServer, running_server
+from pipelines.operations.move import app
+from tests.support.account import Account
+from tests.support.clickhouse import DATABASE, Marts, drop_databases, query
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Another ClickHouse, known by its address and logins only."""
+    with running_server(tmp_path_factory.mktemp("remote"), database=DATABASE) as server:
+        yield server
+
+
+@pytest.fixture
+def address(account: Account, remote: LocalServer) -> dict[str, str]:
+    """The variables of that server; its databases are emptied."""
+    drop_databases(remote)
+    loader, transformer = remote.logins["loader"], remote.logins["transformer"]
+    return {
+        "QTICKETS_PII_SALT_FILE": str(Path(account.environment["QTICKETS_HOME"], "pii_salt")),
+        "CLICKHOUSE_HOST": remote.host,
+        "CLICKHOUSE_PORT": str(remote.http_port),
+        "CLICKHOUSE_NATIVE_PORT": str(remote.native_port),
+        "CLICKHOUSE_USER": loader.user,
+        "CLICKHOUSE_PASSWORD": loader.password,
+        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
+        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
+    }
+
+
+def moved(account: Account, variables: dict[str, str]) -> Result:
+    return CliRunner().invoke(app, [], env=account.environment | variables)
+
+
+def rows_there(remote: LocalServer) -> int:
+    """All rows of all tables of the project."""
+    found = query(
+        remote,
+        "transformer",
+        "SELECT sum(total_rows) AS rows FROM system.tables"
+        " WHERE startsWith(database, 'zakaz') AND total_rows IS NOT NULL",
+    )
+    return int(found[0]["rows"] or 0)
+
+
+def test_everything_arrives_and_the_next_run_continues_there(
+    account: Account, remote: LocalServer, address: dict[str, str]
+) -> None:
+    account.raw("ALTER TABLE zakaz_raw.discounts ADD COLUMN came_later Nullable(String)")
+    here = account.snapshot()
+    runs = account.rows("SELECT * FROM zakaz.meta_job_runs ORDER BY started_at")
+
+    result = moved(account, address)
+    there = Marts(remote)
+    marts = there.snapshot()
+    marts_of_events = there.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
+    again = moved(account, address)
+
+    assert result.exit_code == 0, result.output
+    assert marts | {"dim_events": [tuple(row.values()) for row in marts_of_events]} == here
+    assert there.rows("SELECT * FROM zakaz.meta_job_runs ORDER BY started_at") == runs
+    assert there.raw("SELECT count(came_later) AS rows FROM zakaz_raw.discounts") == [{"rows": 0}]
+    assert again.exit_code == 2
+    assert "into empty databases only" in again.stderr
+    assert account.snapshot() == here
+
+    asked = len(account.service.requests)
+    assert account.command("--skip-marts", **address).exit_code == 0
+    bodies = str([body for _, _, body, _ in list(account.service.requests)[asked:]])
+    account.raw("ALTER TABLE zakaz_raw.discounts DROP COLUMN came_later")
+    [run] = there.rows(
+        "SELECT JSONExtractUInt(metrics, 'orders') AS orders FROM zakaz.meta_job_runs"
+        " ORDER BY started_at DESC LIMIT 1"
+    )
+    assert run["orders"] < account.world.count() / 2, "history was read again"
+    assert "payed_at" in bodies
+    assert "1970-01-01" not in bodies, "the position has come along"
+    assert marts == there.snapshot()
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(
+    account: Account, remote: LocalServer, address: dict[str, str]
+) -> None:
+    query(remote, "transformer", "CREATE DATABASE zakaz")
+    query(
+        remote,
+        "transformer",
+        "CREATE TABLE zakaz.meta_job_runs (started_at Array(UInt8)) ENGINE MergeTree ORDER BY ()",
+    )
+
+    result = moved(account, address)
+
+    assert result.exit_code == 4, result.output
+    assert rows_there(remote) == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"CLICKHOUSE_HOST": ""}, "CLICKHOUSE_HOST: expected"),
+        ({"QTICKETS_TOKEN": "replace-me"}, "holds live data"),
+        ({"QTICKETS_PII_SALT": "another", "QTICKETS_PII_SALT_FILE": ""}, "QTICKETS_PII_SALT_FILE="),
+        ({"QTICKETS_HOME": "/nowhere"}, "no embedded ClickHouse"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    account: Account,
+    remote: LocalServer,
+    address: dict[str, str],
+    variables: dict[str, str],
+    words: str,
+) -> None:
+    result = moved(account, address | variables)
+
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+    assert rows_there(remote) == 0

@@ -1,0 +1,149 @@
+"""Runs one after the other: nothing new changes nothing; what happened meanwhile is followed."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from rich.console import Console
+
+from pipelines.configuration.environment import Settings
+from pipelines.run import run
+from pipelines.run_report import RunReport
+from sandbox import World, serve
+from tests.support.clickhouse import Marts, dashboard_only
+from tests.support.expected import Row, actual_daily, actual_dashboard, dashboard, sales_daily
+
+Runner = Callable[[Settings], RunReport]
+
+
+def world_until(now: datetime, **more: object) -> World:
+    """A small world whose sales end a month after `now`."""
+    return World(
+        orders=900,
+        seed=7,
+        start=now - timedelta(days=150),
+        end=now + timedelta(days=60),
+        now=now,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def expected_dashboard(world: World) -> dict[tuple[str, str, str], Row]:
+    shows = [show["id"] for event in world.events() for show in event["shows"]]
+    return dashboard(
+        world.orders(), world.events(), world.now, {show: world.seats(show) for show in shows}
+    )
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+
+
+def report_now(world: World) -> str:
+    """The world's moment as REPORT_NOW takes it: UTC."""
+    return f"{world.now.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+
+
+def check_against(world: World, marts: Marts) -> None:
+    """Every number of the daily fact and of the dashboard, against plain Python."""
+    daily = actual_daily(marts.rows("SELECT * FROM zakaz.fact_qtickets_sales_daily"))
+    board = actual_dashboard(marts.rows("SELECT * FROM zakaz.v_qtickets_sales_dashboard"))
+    assert daily == sales_daily(world.orders(), world.events())
+    assert board == expected_dashboard(world)
+
+
+def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing(
+    now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
+) -> None:
+    world = world_until(now, tenge_event=True)
+    with serve(world) as server:
+        with dashboard_only():
+            run_once(settings_for(server.url, report_now=report_now(world)))
+        check_against(world, marts)
+        first = marts.snapshot()
+        assert {
+            row["currency"]
+            for row in marts.rows("SELECT currency FROM zakaz.fact_qtickets_sales_daily")
+        } == {"RUB", "KZT"}
+
+        run_once(settings_for(server.url, report_now=report_now(world)))
+        assert marts.snapshot() == first, "a run with nothing new changed the marts"
+
+        # Forty days without a run, in whose midst: refunds and cancellations of old sales.
+        world.advance(24 * 20)
+        world.sell(tickets=3, price=1234.5)
+        paid = [order for order in world.orders() if order["payed"] and not order["deleted_at"]]
+        old = [order for order in paid if any(ticket["price"] for ticket in order["baskets"])]
+        whole, single, cancelled = old[3], old[40], old[60]
+        world.refund(whole["id"])
+        world.refund(single["id"], [single["baskets"][0]["id"]], deduction=50)
+        world.cancel(cancelled["id"])
+        world.exchange(old[80]["id"])
+        world.advance(24 * 20)
+        report = run_once(settings_for(server.url, report_now=report_now(world)))
+        check_against(world, marts)
+        assert marts.snapshot() != first
+        assert report.load.rows["orders"] < world.count() / 2, "history was read again"
+
+        world.restore(cancelled["id"])
+        with dashboard_only():
+            run_once(settings_for(server.url, report_now=report_now(world)))
+        check_against(world, marts)
+        assert server.writes_received == 0
+
+    runs = marts.rows("SELECT status, rows_processed FROM zakaz.meta_job_runs ORDER BY started_at")
+    assert [run["status"] for run in runs] == ["ok"] * 4
+
+
+def test_an_account_without_any_sales_has_empty_marts_and_a_green_run(
+    now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
+) -> None:
+    world = World(orders=1, seed=1, start=now, end=now + timedelta(days=90), now=now)
+    with serve(world) as server:
+        report = run_once(settings_for(server.url, report_now=report_now(world)))
+
+    assert report.marts.tests > 10
+    assert marts.rows("SELECT * FROM zakaz.fact_qtickets_sales_daily") == []
+
+
+def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_history(
+    now: datetime, settings_for: Callable[..., Settings], marts: Marts
+) -> None:
+    world = world_until(now)
+    with serve(world) as server:
+        settings = settings_for(server.url)
+        run(settings, Console(quiet=True), skip_marts=True)
+        # The next day people come to the shows; many bought their tickets weeks ago.
+        world.advance(25)
+        held = [
+            show for event in world.events() for show in event["shows"] if _held(show, world.now)
+        ]
+        ticket = next(
+            ticket
+            for order in world.orders()
+            if order["payed"]
+            and datetime.fromisoformat(order["payed_at"]) < now - timedelta(days=8)
+            for ticket in order["baskets"]
+            if ticket["show_id"] in {show["id"] for show in held} and not ticket["deleted_at"]
+        )
+        world.scan(ticket["id"])
+        report = run(settings, Console(quiet=True), skip_marts=True)
+
+    scanned = marts.raw("SELECT id FROM zakaz_raw.tickets FINAL WHERE checked_at IS NOT NULL")
+    expected = {
+        ticket["id"]
+        for order in world.orders()
+        if order["payed"]
+        for ticket in order["baskets"]
+        if ticket["checked_at"]
+    }
+    assert ticket["id"] in expected
+    assert {row["id"] for row in scanned} >= expected
+    assert report.load.rows["orders"] < world.count() / 2, "history was read again"
+
+
+def _held(show: Row, now: datetime) -> bool:
+    """Whether the show was open within the last day."""
+    opens, ends = (datetime.fromisoformat(show[name]) for name in ("open_date", "finish_date"))
+    return opens <= now and ends >= now - timedelta(days=1)

@@ -1,0 +1,212 @@
+"""Parts of the project in another one: the dlt source as a copy, the dbt project as a package."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow.parquet as pq
+import pytest
+
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import Settings
+from qtickets_source import QTicketsConfiguration, qtickets_source, settings
+from qtickets_source.rows import schema as tables
+from sandbox import World, serve
+from tests.support.marts_world import MartsWorld, event, marts_world, show, ticket
+from tests.support.paths import PROJECT
+
+SOURCE_README = (PROJECT / "qtickets_source" / "README.md").read_text()
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+
+
+def call(folder: Path, *command: str | Path, **variables: str) -> str:
+    """What a command says that is run in another folder, with nothing of ours around it."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DO_NOT_TRACK": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def dbt(folder: Path, *commands: list[str]) -> None:
+    """Commands of dbt in another folder; it is imported once for all of them."""
+    script = """
+import json, sys
+from dbt.cli.main import dbtRunner
+for command in json.loads(sys.argv[1]):
+    assert dbtRunner().invoke(command).success, command
+"""
+    call(folder, sys.executable, "-c", script, json.dumps(commands))
+
+
+def test_the_source_copied_into_another_folder_loads_into_files_as_its_readme_says(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(
+        PROJECT / "qtickets_source",
+        tmp_path / "qtickets_source",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    example = re.findall(r"```python\n(.*?)```", SOURCE_README, re.S)[0]
+    assert 'destination="duckdb"' in example
+    script = example.replace('destination="duckdb"', 'destination="filesystem"')
+    ours = '{"pipelines", "sandbox", "local_clickhouse"} & set(sys.modules)'
+    (tmp_path / "sales.py").write_text(f"{script}\nimport sys\nassert not {ours}\n")
+    (tmp_path / ".dlt").mkdir()
+    world = World(
+        orders=120, seed=4, start=NOW - timedelta(days=20), end=NOW + timedelta(days=9), now=NOW
+    )
+    with serve(world, token="theirs") as service:
+        (tmp_path / ".dlt" / "secrets.toml").write_text(
+            '[sources.qtickets]\ntoken = "theirs"\npii_salt = "a salt of theirs"\n'
+        )
+        (tmp_path / ".dlt" / "config.toml").write_text(
+            f'[sources.qtickets]\nbase_url = "{service.url}"\n'
+            "initial_since = 2026-05-01T00:00:00Z\n"
+            f'[destination.filesystem]\nbucket_url = "{tmp_path / "files"}"\n'
+            '[normalize.data_writer]\nfile_format = "parquet"\n'
+            "[runtime]\ndlthub_telemetry = false\n"
+        )
+        call(tmp_path, sys.executable, "sales.py")
+
+    def ids(table: str) -> list[int]:
+        files = (tmp_path / "files" / "zakaz_raw" / table).glob("*.parquet")
+        return sorted(
+            row for file in files for row in pq.ParquetFile(file).read()["id"].to_pylist()
+        )
+
+    paid = [order for order in world.orders() if order["payed"]]
+    assert len(paid) > 50
+    assert ids("orders") == sorted(order["id"] for order in paid), "the second run finds no news"
+    assert ids("tickets") == sorted(t["id"] for order in paid for t in order["baskets"])
+    assert ids("events") == sorted(event["id"] for event in world.events())
+    assert ids("shows"), "a table below the events"
+
+
+def resources_of_the_readme() -> Iterator[dict[str, str]]:
+    """The table of resources, a row each, by its header."""
+    lines = re.findall(r"^\|(.*)\|$", SOURCE_README, re.M)
+    header, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+    for row in rows:
+        yield dict(zip(header, row, strict=True))
+
+
+def test_the_table_of_resources_is_what_the_source_has(tmp_path: Path) -> None:
+    dlt.pipeline("only_looked_at", pipelines_dir=str(tmp_path))
+    source = qtickets_source(
+        QTicketsConfiguration(
+            token="token", pii_salt="a salt that is not used", base_url="http://127.0.0.1:9"
+        )
+    )
+    rows = {row["resource"].strip("`"): row for row in resources_of_the_readme()}
+
+    assert list(rows) == [
+        name for name in source.resources if name in rows or not name.endswith("_pages")
+    ]
+    raw = {table.name: table for table in tables.ALL_TABLES}
+    for name, row in rows.items():
+        assert row["switch"].split(";")[0] == (
+            "on" if source.resources[name].selected else "off"
+        ), name
+        table = raw["orders" if name.endswith("_changes") or name.startswith("reread") else name]
+        assert tuple(re.findall(r"`(\w+)`", row["key"])) == table.key, name
+        assert row["disposition"].startswith("append")
+        for variable in re.findall(r"QTICKETS_\w+", row["switch"]):
+            assert variable.lower() in Settings.model_fields
+    paths = {value for name, value in vars(settings).items() if name.endswith("_PATH")}
+    endpoints = {row["endpoint"].strip("`").removeprefix("GET /") for row in rows.values()}
+    assert endpoints == paths
+
+
+@pytest.fixture(scope="module")
+def world(server: LocalServer, home: Path) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
+        world.insert("events", event(1))
+        world.insert("shows", show(11))
+        # 23:30 in Moscow is the next day in Yekaterinburg, the zone of the other project.
+        world.order(1, "2026-03-30 20:30:00", ticket("500", quantity=2))
+        world.order(2, "2026-03-30 10:00:00", ticket("300"))
+        yield world
+
+
+def test_a_dbt_project_elsewhere_builds_its_model_on_this_one_as_a_package(
+    world: MartsWorld, tmp_path: Path
+) -> None:
+    login = world.warehouse.transformer
+    written: dict[str, Any] = {
+        "dbt_project.yml": """
+            name: theirs
+            profile: theirs
+            flags:
+              send_anonymous_usage_stats: false
+              require_ref_prefers_node_package_to_root: true
+            vars: {report_tz: Asia/Yekaterinburg, qtickets_raw_database: zakaz_raw}
+            seeds:
+              qtickets:
+                plan_sales: {+enabled: false}
+        """,
+        "packages.yml": f"packages: [{{local: '{PROJECT / 'dbt_project'}'}}]",
+        "profiles.yml": f"""
+            theirs:
+              target: dev
+              outputs:
+                dev: {{type: clickhouse, host: '{world.warehouse.host}',
+                  port: {world.warehouse.port}, user: '{login.user}',
+                  password: '{login.password}', schema: zakaz, threads: 2}}
+        """,
+        "seeds/plan_sales.csv": """
+            sales_date,event_id,city,plan_tickets,plan_revenue
+            2026-03-31,1,,10,5000
+        """,
+        "models/their_days.sql": """
+            select
+                sales_date,
+                sum(tickets_sold) as tickets,
+                sum(revenue) as revenue,
+                any({{ qtickets.report_today() }}) as today
+            from {{ ref('qtickets', 'fact_qtickets_sales_daily') }}
+            group by sales_date
+        """,
+        "models/their_plan.sql": """
+            select sales_date, plan_tickets, fact_tickets
+            from {{ ref('v_plan_vs_fact') }} where plan_tickets > 0
+        """,
+    }
+    for name, text in written.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        margin = re.match(r"\n?( *)", text)
+        indent = margin[1] if margin else ""
+        path.write_text("\n".join(line.removeprefix(indent) for line in text.split("\n")).strip())
+    as_of = '{report_now: "2026-03-31 12:00:00"}'
+
+    dbt(
+        tmp_path,
+        ["deps"],
+        ["build", "--exclude-resource-type", "unit_test", "--vars", as_of],
+    )
+
+    days = world.rows("SELECT * FROM zakaz.their_days ORDER BY sales_date")
+    assert [(row["sales_date"], row["tickets"], row["revenue"]) for row in days] == [
+        (date(2026, 3, 30), 1, Decimal(300)),
+        (date(2026, 3, 31), 2, Decimal(1000)),
+    ]
+    assert days[0]["today"] == date(2026, 3, 31)
+    assert world.rows("SELECT * FROM zakaz.their_plan") == [
+        {"sales_date": date(2026, 3, 31), "plan_tickets": 10, "fact_tickets": 2}
+    ]
+    assert not list((PROJECT / "dbt_project").glob("target")), "nothing is written into ours"

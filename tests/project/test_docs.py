@@ -1,0 +1,170 @@
+"""What the documents say is so: links, variables, exit codes, alerts, and SQL that runs."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import Settings
+from pipelines.errors import ExitCode
+from pipelines.warehouse.job_log import create_job_tables
+from tests.support.clickhouse import DASHBOARD_ONLY
+from tests.support.marts_world import MartsWorld, marts_world, ticket
+from tests.support.paths import PROJECT
+
+HIDDEN = {".git", ".venv", ".venv-check", ".pytest_cache", "node_modules", ".qtickets"}
+DOCUMENTS = sorted(
+    path for path in PROJECT.rglob("*.md") if not HIDDEN & set(path.relative_to(PROJECT).parts)
+)
+RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text()
+
+# Set by flags of the command, never by a person.
+NOT_FOR_PEOPLE = {"QTICKETS_OFFLINE", "QTICKETS_RESOURCES", "REPORT_NOW"}
+VARIABLES = {name.upper() for name in Settings.model_fields} - NOT_FOR_PEOPLE
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
+
+
+def anchors(path: Path) -> set[str]:
+    """Anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"```.*?```", "", path.read_text(), flags=re.S), re.M
+    )
+    return {re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") for text in headings}
+
+
+def links(path: Path) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(path.read_text()))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=[str(p.relative_to(PROJECT)) for p in DOCUMENTS])
+def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
+    broken = []
+    for link in links(path):
+        target, _, anchor = link.partition("#")
+        if re.match(r"\w+:", target):
+            continue
+        file = (path.parent / target) if target else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_documents_have_links() -> None:
+    assert len(DOCUMENTS) > 10
+    assert sum(len(links(path)) for path in DOCUMENTS) > 50
+
+
+def variables_of(text: str) -> set[str]:
+    """Variables in the first column of the tables; `…_NAME` begins like the one before it."""
+    found: set[str] = set()
+    for row in re.findall(r"^\| (`[A-Z…][^|]*) \|", text, re.M):
+        first = ""
+        for name in re.findall(r"`([A-Z_…]+)`", row):
+            if not name.startswith("…"):
+                first = name
+            ends = name.removeprefix("…")
+            beginnings = [first[:at] for at in range(len(first), 0, -1)] if name != first else [""]
+            whole = [head + ends for head in beginnings if head + ends in VARIABLES]
+            found.add(whole[0] if whole else name)
+    return found
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
+def test_the_readme_lists_every_variable_and_no_other(name: str) -> None:
+    assert variables_of((PROJECT / name).read_text()) == VARIABLES
+
+
+def test_the_example_of_a_configuration_has_variables_that_exist() -> None:
+    text = (PROJECT / ".env.example").read_text()
+    named = set(re.findall(r"^#?\s*([A-Z][A-Z_]+)=", text, re.M))
+
+    assert "QTICKETS_TOKEN" in named
+    assert named <= VARIABLES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=[str(p.relative_to(PROJECT)) for p in DOCUMENTS])
+def test_no_document_names_a_variable_that_does_not_exist(path: Path) -> None:
+    named = set(re.findall(r"\b((?:QTICKETS|CLICKHOUSE)_[A-Z_]*[A-Z])\b", path.read_text()))
+    known = VARIABLES | NOT_FOR_PEOPLE | {f"{name}_FILE" for name in VARIABLES}
+
+    assert named - known == set()
+
+
+# The runbook --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", list(ExitCode), ids=lambda code: code.name)
+def test_the_runbook_has_a_chapter_for_each_exit_code(code: ExitCode) -> None:
+    assert re.search(rf"^### {int(code)}: ", RUNBOOK, re.M)
+
+
+def test_the_runbook_knows_each_alert() -> None:
+    alerts = (PROJECT / "pipelines" / "operations" / "alerts.py").read_text()
+    checks = (PROJECT / "pipelines" / "operations" / "check.py").read_text()
+    names = set(re.findall(r'(?:Check|guarded|_disk)\(\s*"(\w+)"', checks))
+
+    assert {"service", "clickhouse", "last_run", "marts", "home_disk"} <= names
+    for name in names:
+        assert f"| *check {name} failed* |" in RUNBOOK
+    for title in ("a run failed", "the data are stale", "recovered"):
+        assert f'"{title}"' in alerts
+        assert f"| *{title}* |" in RUNBOOK
+
+
+@pytest.fixture(scope="module")
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    """Sold, refunded and changed tickets of yesterday and today."""
+    now = datetime.now(timezone.utc)
+    with marts_world(home) as world:
+        world.fetched_at = f"{now - timedelta(hours=3):%Y-%m-%d %H:%M:%S}"
+        yesterday = f"{now - timedelta(days=1):%Y-%m-%d %H:%M:%S}"
+        world.insert("events", {"id": 1, "name": "Премьера", "city_name": "Омск"})
+        world.order(1, yesterday, ticket("500"), ticket("700"))
+        world.order(2, yesterday, ticket("900", refunded_at=f"{now:%Y-%m-%d %H:%M:%S}"))
+        world.order(3, f"{now:%Y-%m-%d %H:%M:%S}", ticket("300"))
+        world.fetched_at = f"{now:%Y-%m-%d %H:%M:%S}"
+        # The order lost its second ticket: the service no longer sends it.
+        world.order(1, yesterday, ticket("500"))
+        create_job_tables(world.warehouse)
+        world.build(*DASHBOARD_ONLY, now=f"{now:%Y-%m-%d %H:%M:%S}")
+        yield world
+
+
+def runbook_sql() -> list[str]:
+    return re.findall(r"```sql\n(.*?)```", RUNBOOK, re.S)
+
+
+def rows(world: MartsWorld, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    with world.warehouse.connect(world.warehouse.transformer) as client:
+        result = client.query(sql, parameters=parameters)
+    return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+def test_the_runbooks_sql_follows_a_number_down_to_what_was_read(world: MartsWorld) -> None:
+    last_runs, failed, dashboard, days, tickets, as_read, versions = runbook_sql()
+
+    assert rows(world, last_runs) == []
+    assert rows(world, failed) == []
+    (shown,) = rows(world, dashboard, event_id="1")
+    assert shown["revenue_14d"] == Decimal(800)
+    by_day = rows(world, days, event_id="1")
+    assert sum(day["revenue"] for day in by_day) == shown["revenue_14d"]
+    for day in by_day:
+        of_day = rows(world, tickets, event_id="1", sales_date=day["sales_date"])
+        sold = [row for row in of_day if row["ticket_state"] == "sold"]
+        assert sum(row["amount"] for row in sold) == day["revenue"]
+        for order in {row["order_id"] for row in sold}:
+            read = rows(world, as_read, order_id=order)
+            assert sum(row["price"] * row["quantity"] for row in read) == sum(
+                row["amount"] for row in of_day if row["order_id"] == order
+            )
+    assert len(rows(world, as_read, order_id=1)) == 1, "the lost ticket is not shown"
+    assert len(rows(world, versions, order_id=1)) in (1, 2), "a merge may have dropped the older"

@@ -1,0 +1,7 @@
+"""Where the project and the data of its tests are."""
+
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+REAL_PAGES = PROJECT / "tests" / "data"
+"""Answers of the live service, with personal data replaced."""

@@ -1,0 +1,337 @@
+"""Recorded answers: `python -m tests.recording` writes `cassettes/` anew, byte by byte the same.
+
+Each case reads something of a small made-up organiser, whose clock stands still, from the sandbox
+over HTTP. What is kept is scrubbed: no token, no people, no links, no codes, seat schemes cut to
+their first entry. Played back, an answer belongs to a request by method, path and JSON body.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import vcr
+import yaml
+from vcr.request import Request
+
+from qtickets_source.api.client import QTicketsClient, open_client
+from qtickets_source.api.filters import Condition
+from qtickets_source.errors import QTicketsError
+from qtickets_source.rows.privacy import (
+    WITHHELD_EVENT_FIELDS,
+    WITHHELD_ORDER_FIELDS,
+    WITHHELD_TICKET_FIELDS,
+    looks_personal,
+)
+from qtickets_source.settings import BARCODE_FIELDS, BASE_URL, SEAT_FIELDS
+from sandbox import Fault, World, serve
+
+CASSETTES = Path(__file__).resolve().parent.parent / "cassettes"
+TOKEN = "sandbox-token"
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+ORDERS_A_PAGE = 5
+Row = dict[str, Any]
+
+
+def organiser() -> World:
+    """Three events and some thirty orders, one of them refunded, one cancelled, one exchanged."""
+    month = timedelta(days=30)
+    world = World(orders=60, seed=1, start=NOW - month, end=NOW + month, now=NOW, events=4)
+    world.tables["orders"].per_page = ORDERS_A_PAGE
+    world.tables["discounts"].per_page = 20
+    paid = [order for order in world.orders() if order["payed"] and not order["deleted_at"]]
+    sold = [order for order in paid if all(ticket["price"] for ticket in order["baskets"])]
+    world.advance(-3)
+    world.refund(sold[2]["id"], deduction=50)
+    world.cancel(sold[4]["id"])
+    world.exchange(sold[-2]["id"])
+    world.sell(tickets=3)
+    world.now = NOW
+    return world
+
+
+# -- what is read ---------------------------------------------------------------------------------
+
+
+def _everything(client: QTicketsClient) -> dict[str, list[Row]]:
+    """All that a run with every dataset switched on reads."""
+    read = {
+        path: _flat(client.list_pages(path))
+        for path in ("orders", "events", "clients", "discounts", "promo-codes")
+    }
+    read["color-themes"] = _flat(client.fetch_unpaged("color-themes", {}))
+    for show in (show for event in read["events"] for show in event["shows"]):
+        seats, barcodes = f"shows/{show['id']}/seats", f"shows/{show['id']}/barcodes"
+        read[seats] = client.get(seats, SEATS)
+        read[barcodes] = _flat(client.fetch_unpaged(barcodes, {"select": list(BARCODE_FIELDS)}))
+    return read
+
+
+def _flat(pages: Iterator[list[Row]]) -> list[Row]:
+    return [row for page in pages for row in page]
+
+
+def _orders(client: QTicketsClient) -> list[Row]:
+    return _flat(client.list_pages("orders", [Condition("payed_at", ">=", LATELY)]))
+
+
+def _first_page(client: QTicketsClient) -> list[Row]:
+    return client.count("orders", [Condition("id", "=", ORDER)])[1]
+
+
+SEATS = {"select": list(SEAT_FIELDS), "flat": True}
+LATELY = NOW - timedelta(days=12)
+_ORGANISER = organiser()
+ORDER = _ORGANISER.orders(7, 8)[0]["id"]
+CLIENT = _ORGANISER.orders(7, 8)[0]["client_id"]
+EVENT = _ORGANISER.events()[0]["id"]
+SHOW = _ORGANISER.events()[1]["shows"][0]["id"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cassette: what is read, and what the service does wrong meanwhile."""
+
+    read: Callable[[QTicketsClient], Any]
+    faults: tuple[Row, ...] = ()
+    token: str = TOKEN
+    retry_seconds: float = 30.0
+
+
+def _failing(**fault: Any) -> tuple[Row, ...]:
+    return ({"path": "/orders", "kind": "status", **fault},)
+
+
+CASES = {
+    "account": Case(_everything),
+    "orders": Case(_orders),
+    "orders_none": Case(lambda client: _flat(client.walk("orders", [Condition("id", "=", 0)]))),
+    "orders_walk": Case(
+        lambda client: _flat(
+            client.walk("orders", [Condition("updated_at", ">=", LATELY)], "updated_at")
+        )
+    ),
+    "order": Case(lambda client: client.get(f"orders/{ORDER}", {})),
+    "events": Case(lambda client: _flat(client.list_pages("events"))),
+    "event": Case(lambda client: client.get(f"events/{EVENT}", {})),
+    "seats": Case(lambda client: client.get(f"shows/{SHOW}/seats", SEATS)),
+    "seats_by_zone": Case(
+        lambda client: client.get(f"shows/{SHOW}/seats", {"select": list(SEAT_FIELDS)})
+    ),
+    "barcodes": Case(
+        lambda client: _flat(
+            client.fetch_unpaged(f"shows/{SHOW}/barcodes", {"select": list(BARCODE_FIELDS)})
+        )
+    ),
+    "clients": Case(lambda client: _flat(client.walk("clients", [Condition("id", ">", 0)]))),
+    "client": Case(lambda client: client.get(f"clients/{CLIENT}", {})),
+    "discounts": Case(lambda client: _flat(client.list_pages("discounts"))),
+    "promo_codes": Case(lambda client: _flat(client.list_pages("promo-codes"))),
+    "color_themes": Case(lambda client: _flat(client.fetch_unpaged("color-themes", {}))),
+    "200_web_page": Case(_first_page, _failing(kind="html")),
+    "200_no_data": Case(_first_page, _failing(kind="no_data")),
+    "301": Case(_first_page, _failing(status=301)),
+    "400": Case(_first_page, _failing(status=400, body="json")),
+    "401": Case(_first_page, _failing(status=401, body="json")),
+    "403": Case(_first_page, token="another"),
+    "404_no_such_order": Case(lambda client: client.get("orders/1", {})),
+    "404_no_such_path": Case(lambda client: client.get(f"events/{EVENT}/seats", {})),
+    "429_then_200": Case(_first_page, _failing(status=429, retry_after=1, times=1)),
+    "500_then_200": Case(_first_page, _failing(status=500, body="json", times=1)),
+    "502_then_200": Case(_first_page, _failing(status=502, times=1)),
+    "503_application": Case(
+        lambda client: _flat(client.walk("orders", [Condition("colour", "=", "red")])),
+        retry_seconds=0.1,
+    ),
+    "504_gateway": Case(_first_page, _failing(status=504), retry_seconds=0.1),
+}
+
+
+def client_for(case: Case, base_url: str = BASE_URL, *, connections: int = 4) -> QTicketsClient:
+    return open_client(
+        base_url=base_url,
+        token=case.token,
+        connections=connections,
+        retry_seconds=case.retry_seconds,
+    )
+
+
+# -- what is kept ---------------------------------------------------------------------------------
+
+_KEPT_HEADERS = ("Content-Type", "Date", "Retry-After")
+_WITHHELD = (
+    WITHHELD_ORDER_FIELDS
+    | WITHHELD_TICKET_FIELDS
+    | WITHHELD_EVENT_FIELDS
+    # Of the rows of `/clients`, and of the client inside of an order.
+    | {"email", "phone", "surname", "middlename"}
+) - {"client_id"}
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00")
+
+
+@dataclass
+class Scrubber:
+    """Takes people, links and codes out; equal barcodes stay equal."""
+
+    _codes: dict[str, str] = field(default_factory=dict)
+
+    def payload(self, payload: Any, path: str) -> Any:
+        """A whole answer; those of `/clients` are about people throughout."""
+        return self._value(payload, about_a_person="/clients" in path)
+
+    def _value(self, value: Any, *, about_a_person: bool) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: self._field(key, item, about_a_person=about_a_person)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._value(item, about_a_person=about_a_person) for item in value]
+        if isinstance(value, str):
+            about_a_person = about_a_person and value != "" and not _TIMESTAMP.fullmatch(value)
+            return None if about_a_person or looks_personal("", value) else value
+        return value
+
+    def _field(self, key: str, value: Any, *, about_a_person: bool) -> Any:
+        if key == "barcode" and value:
+            return self._codes.setdefault(value, f"barcode-{len(self._codes) + 1}")
+        if key == "scheme_properties":
+            return _first_entry(value)
+        if key not in _WITHHELD:
+            return self._value(value, about_a_person=about_a_person)
+        if isinstance(value, (dict, list)):
+            return self._value(value, about_a_person=True)
+        return value if value == "" else None
+
+
+def _first_entry(value: Any) -> Any:
+    """An object or list cut to its first entry, at every depth."""
+    if isinstance(value, dict):
+        return {key: _first_entry(item) for key, item in list(value.items())[:1]}
+    return [_first_entry(item) for item in value[:1]] if isinstance(value, list) else value
+
+
+def _request_to_keep(request: Request) -> Request:
+    path = urlsplit(request.uri).path
+    request.headers = {}
+    request.uri = urlunsplit(("https", "qtickets.ru", path, "", ""))
+    return request
+
+
+class _Keeper:
+    """Cuts answers down to what is kept; needs the request's path, which VCR does not give it."""
+
+    def __init__(self) -> None:
+        self._scrubber = Scrubber()
+        self._path = ""
+
+    def request(self, request: Request) -> Request:
+        self._path = urlsplit(request.uri).path
+        return _request_to_keep(request)
+
+    def response(self, response: Row) -> Row:
+        headers = {name.title(): values for name, values in response["headers"].items()}
+        text = response["body"]["string"].decode()
+        if "json" in headers["Content-Type"][0]:
+            text = _a_row_a_line(self._scrubber.payload(json.loads(text), self._path))
+        else:
+            text = text[:160] + "</body></html>"
+        return {
+            "status": response["status"],
+            "headers": {name: headers[name] for name in _KEPT_HEADERS if name in headers},
+            "body": {"string": text.encode()},
+        }
+
+
+def _a_row_a_line(payload: Any) -> str:
+    """JSON with each row of `data` on a line of its own."""
+
+    def compact(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    data = payload if isinstance(payload, list) else payload.get("data")
+    if isinstance(data, list) and data:
+        rows = "[\n" + ",\n".join(compact(row) for row in data) + "\n]"
+        rest = compact({**payload, "data": None}) if data is not payload else ""
+        return rest.replace('"data":null', f'"data":{rows}', 1) or rows
+    if isinstance(data, dict) and data and all(isinstance(item, dict) for item in data.values()):
+        lines = ",\n".join(f"{compact(key)}:{compact(item)}" for key, item in data.items())
+        return f'{{"data":{{\n{lines}\n}}}}'
+    return compact(payload)
+
+
+class _Readable(yaml.SafeDumper):
+    """YAML with answers as blocks of text."""
+
+
+_Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+
+
+class _Serializer:
+    """VCR's serialiser interface: bodies as readable blocks, Cyrillic as it is."""
+
+    @staticmethod
+    def serialize(cassette: Row) -> str:
+        return yaml.dump(cassette, Dumper=_Readable, allow_unicode=True, width=10**9)
+
+    @staticmethod
+    def deserialize(text: str) -> Any:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _same_json(one: Request, other: Request) -> None:
+    bodies = [json.loads(request.body) if request.body else None for request in (one, other)]
+    assert bodies[0] == bodies[1]
+
+
+def _recorder(**more: Any) -> vcr.VCR:
+    recorder = vcr.VCR(serializer="readable", match_on=["method", "path", "json"], **more)
+    recorder.register_serializer("readable", _Serializer)
+    recorder.register_matcher("json", _same_json)
+    return recorder
+
+
+@contextmanager
+def played(name: str) -> Iterator[Any]:
+    """The answers of a cassette instead of the network; a request that is not in it fails."""
+    with _recorder(record_mode="none").use_cassette(str(CASSETTES / f"{name}.yaml")) as cassette:
+        yield cassette
+
+
+def record(folder: Path) -> None:
+    """Writes every cassette into a folder."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.yaml"):
+        old.unlink()
+    with serve(organiser(), TOKEN) as server:
+        for name, case in CASES.items():
+            keeper = _Keeper()
+            server.faults[:] = [Fault(**fault) for fault in case.faults]
+            recorder = _recorder(
+                record_mode="all",
+                before_record_request=keeper.request,
+                before_record_response=keeper.response,
+            )
+            with recorder.use_cassette(str(folder / f"{name}.yaml")):
+                try:
+                    case.read(client_for(case, server.url, connections=1))
+                except QTicketsError as error:
+                    if not name[0].isdigit():
+                        raise AssertionError(f"{name} was not recorded") from error
+
+
+if __name__ == "__main__":
+    record(CASSETTES)
+    size = sum(path.stat().st_size for path in CASSETTES.iterdir())
+    sys.stdout.write(f"{len(CASES)} cassettes in {CASSETTES.name}/, {size // 1000} KB\n")
