@@ -34,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED = {"forge": "forge_process: ForgeProcess", "account": "account: Account"}
 # The files that take half a minute and more, longest first.
 LONG = (
-    *("forge", "account", "test_marts_changes", "test_patched", "test_command"),
+    *("forge", "account", "test_marts_changes", "test_partial_rebuild", "test_command"),
     *("test_dashboard", "test_cassettes", "test_remote_clickhouse", "test_security"),
 )
 

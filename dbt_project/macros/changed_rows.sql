@@ -1,17 +1,20 @@
-{#- Building only what changed, for accounts with millions of tickets. `QTICKETS_CHANGED_SINCE` is the
-    moment (UTC) after which raw rows are looked at; without it every model is built whole, and so it
-    is whenever dbt is run by hand. Whoever sets it vouches that all models were built together from
-    all rows up to that moment.
-    It is read only while a model runs: another moment must not make dbt parse the project again. -#}
+{#- Which rows a partial rebuild replaces: docs/partial_rebuilds.md.
+
+    QTICKETS_CHANGED_SINCE is a moment in UTC. Orders fetched after it count as changed. Without it
+    every model is rebuilt in full, as is always the case when dbt is run by hand. Set it only if all
+    models were last built together, from every raw row fetched up to that moment.
+    The variable is read only while a model runs: read at parse time, every new value would make dbt
+    parse the project again. -#}
 
 {% macro changed_since() -%}
     {{ return(env_var('QTICKETS_CHANGED_SINCE', '') if execute else '') }}
 {%- endmacro %}
 
-{% macro changed_since_moment() -%} toDateTime64('{{ qtickets.changed_since() }}', 6, 'UTC') {%- endmacro %}
+{% macro changed_since_timestamp() -%} toDateTime64('{{ qtickets.changed_since() }}', 6, 'UTC') {%- endmacro %}
 
-{#- True for rows that are built anew: those of which `key` (order_id, buyer_hash, month of sales) is
-    among those of int_qtickets_changed. `expression` is where the caller has it. -#}
+{#- A condition that is true for rows to be rebuilt: those whose `key` is in int_qtickets_changed.
+    Keys: 'order_id', 'buyer_hash', 'month' (of the sale) and 'month, order_id'. `expression` is the
+    key in the caller's columns, if they have other names. In a full rebuild it is always true. -#}
 {% macro is_changed(key, expression=none) -%}
     {%- set changed = ref('int_qtickets_changed') -%}
     {%- set month = 'toYYYYMM(sales_date)' -%}

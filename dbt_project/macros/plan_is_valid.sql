@@ -1,5 +1,5 @@
-{#- Stops the seed before it touches its table when a line of the plan cannot be meant: the error
-    names the line and the value, and yesterday's plan stays. Lines are counted as in an editor. -#}
+{#- Stop the seed before it touches its table if a line of the plan is invalid. The error names the
+    line (numbered as in an editor) and the value, and the previous plan stays in place. -#}
 {% macro plan_is_valid() -%}
     {%- if execute -%}
         {%- set plan = load_agate_table() -%}
@@ -39,6 +39,8 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- 'yes' if the text is a calendar date like 2026-03-31, else empty. Computed here, because Jinja
+    cannot catch the error that `strptime` raises. -#}
 {% macro plan_date_exists(text) -%}
     {%- if modules.re.fullmatch('[12][0-9]{3}-[0-9]{2}-[0-9]{2}', text) -%}
         {%- set year, month, day = text[:4] | int, text[5:7] | int, text[8:] | int -%}

@@ -1,5 +1,5 @@
-{#- The one place where a timestamp (UTC) becomes a date or a local time. Macros call each other by
-    their package, so that a project that has this one as a package can call them too. -#}
+{#- The only place where a timestamp (UTC) becomes a date or a local time. Macros call each other
+    with the package name, so that a project that installs this one as a package can call them too. -#}
 
 {% macro report_tz() -%}
     {{ var('report_tz', env_var('REPORT_TZ', 'Europe/Moscow')) }}
@@ -13,13 +13,14 @@
     toDate(toTimeZone({{ timestamp }}, '{{ qtickets.report_tz() }}'))
 {%- endmacro %}
 
-{#- The date of a raw order's sale: of its payment, or of its creation if the vendor has none. -#}
+{#- The sale date of a raw order: the date of payment, or of creation if the vendor sends no time of
+    payment. -#}
 {% macro order_sale_date() -%}
     {{ qtickets.report_date('coalesce(payed_at, created_at)') }}
 {%- endmacro %}
 
-{#- The present moment; `report_now` moves it, to see the marts as of another day. Read when a model
-    runs, not when it is parsed: another moment would have every model parsed again. -#}
+{#- The current time, UTC. `report_now` replaces it, to see the marts as of another day. It is read
+    when a model runs: read at parse time, every new value would make dbt parse the project again. -#}
 {% macro report_now() -%}
     {%- set moved_to = var('report_now', env_var('REPORT_NOW', '')) if execute else '' -%}
     {%- if moved_to -%} toDateTime('{{ moved_to }}', 'UTC')

@@ -1,5 +1,5 @@
-{#- What is counted of paid tickets, the same in every sales fact whatever its grain: the facts
-    differ in `group by` only, so they cannot disagree. Reads `int_qtickets_paid_tickets`. -#}
+{#- The measures of the sales facts, over `int_qtickets_paid_tickets`. The facts share them and differ
+    only in `group by`, so they cannot disagree. -#}
 {% macro sales_measures() -%}
     uniqExactIf(order_id, ticket_state = 'sold') as orders,
     toDecimal64(sum(amount), 2) as gross_revenue,

@@ -1,5 +1,5 @@
-{#- The UTM marks of an order, read at once. The vendor sends an object, or [] or '' when there is
-    none. -#}
+{#- The UTM parameters of an order as one tuple, so that the JSON is parsed once. The vendor sends an
+    object, or [] or '' if there are none. -#}
 {% macro utm_of(json) -%}
     JSONExtract(
         if(startsWith(coalesce({{ json }}, ''), '{'), coalesce({{ json }}, ''), ''),

@@ -6,7 +6,7 @@ events as (
 
 ),
 
--- A plan says no currency: it is in the event's.
+-- The plan file has no currency: amounts are in the currency of the event.
 plan as (
 
     select
@@ -21,15 +21,15 @@ plan as (
 
 ),
 
-fact as (
+sales as (
 
     select sales_date, event_id, city, currency, tickets_sold, revenue
     from {{ ref('fact_qtickets_sales_daily') }}
 
 ),
 
--- Side by side without a join: a day that has only one of the two is there as well.
-both as (
+-- A union, not a join, so that days with only a plan or only sales are kept.
+plan_and_sales as (
 
     select
         sales_date,
@@ -51,22 +51,22 @@ both as (
         toDecimal64(0, 2) as plan_revenue,
         tickets_sold as fact_tickets,
         revenue as fact_revenue
-    from fact
+    from sales
 
 ),
 
-days as (
+daily_totals as (
 
     select
         sales_date,
         event_id,
         city,
         currency,
-        toInt64(sum(both.plan_tickets)) as plan,
-        sum(both.plan_revenue) as planned,
-        toInt64(sum(both.fact_tickets)) as sold,
-        sum(both.fact_revenue) as earned
-    from both
+        toInt64(sum(plan_and_sales.plan_tickets)) as plan,
+        sum(plan_and_sales.plan_revenue) as planned,
+        toInt64(sum(plan_and_sales.fact_tickets)) as sold,
+        sum(plan_and_sales.fact_revenue) as earned
+    from plan_and_sales
     group by sales_date, event_id, city, currency
 
 )
@@ -85,5 +85,5 @@ select
     if(planned = 0, null, round(100 * toFloat64(earned - planned) / toFloat64(planned), 2)) as diff_revenue_pct,
     toLowCardinality(currency) as currency
 
-from days
+from daily_totals
 settings join_use_nulls = 0

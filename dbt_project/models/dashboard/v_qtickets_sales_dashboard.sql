@@ -15,8 +15,8 @@ recent_sales as (
 
 ),
 
--- The inventory's time, before the join: an event without a row there has no time, not 1970.
-inventory as (
+-- In a tuple, so that an event without a row here gets null from the join, not 1970.
+inventory_snapshots as (
 
     select event_id, tuple(snapshot_ts) as snapshot_ts
     from {{ ref('fact_qtickets_inventory_latest') }}
@@ -33,13 +33,13 @@ select
     toDecimal64(recent_sales.revenue_14d, 2) as revenue_14d,
     events.tickets_total as tickets_total,
     events.tickets_left as tickets_left,
-    inventory.snapshot_ts.1 as inventory_updated_at,
+    inventory_snapshots.snapshot_ts.1 as inventory_updated_at,
     events.start_date as start_date,
     events.end_date as end_date,
     toLowCardinality(if(recent_sales.currency = '', events.currency, recent_sales.currency)) as currency
 
 from {{ ref('dim_events') }} as events
 left join recent_sales on events.event_id = recent_sales.event_id
-left join inventory on events.event_id = inventory.event_id
+left join inventory_snapshots on events.event_id = inventory_snapshots.event_id
 where not events.is_deleted
 settings join_use_nulls = 0

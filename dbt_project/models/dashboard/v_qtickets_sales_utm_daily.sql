@@ -3,7 +3,7 @@ select
     event_id,
     city,
     {{ utm_names() | join(', ') }},
-    -- Sources are typed by hand into links: "VK" and "vk " are one.
+    -- People type sources into links by hand: "VK" and "vk " are the same source.
     toLowCardinality(if(trim(utm_source) = '', 'unknown', lowerUTF8(trim(utm_source)))) as utm_group,
     tickets_sold,
     revenue,

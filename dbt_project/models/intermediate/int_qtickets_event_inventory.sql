@@ -6,14 +6,14 @@ latest_snapshots as (
 
     select
         show_id,
-        -- In a tuple: argMax would pass over the nulls of a snapshot that could not be read.
+        -- In a tuple, because argMax skips nulls, and null is what a snapshot holds if the seats could not be read.
         argMax(tuple(tickets_total, tickets_left), snapshot_at) as tickets
     from {{ ref('int_qtickets_show_snapshots') }}
     group by show_id
 
 ),
 
--- Only these can still be sold; a show that is over has nothing left to sell.
+-- Only shows that are neither deleted nor over have tickets left to sell.
 open_shows as (
 
     select show_id, event_id
@@ -57,7 +57,7 @@ event_snapshots as (
 select
     events.event_id as event_id,
     nullIf(event_snapshots.snapshot_at, toDateTime64(0, 6, 'UTC')) as snapshot_at,
-    -- Null is "unknown"; an event without open shows has 0 tickets to sell, which is known.
+    -- Null means unknown. An event without open shows is known to have 0 tickets left.
     if(event_inventory.is_unknown, null, toUInt64(coalesce(event_inventory.tickets_total, 0))) as tickets_total,
     if(event_inventory.is_unknown, null, toUInt64(coalesce(event_inventory.tickets_left, 0))) as tickets_left
 

@@ -1,6 +1,6 @@
 {{ config(order_by='dataset') }}
 
-{#- A table, so that the view over it needs no rights on raw and costs nothing to read. -#}
+{#- A table, so that v_qtickets_freshness needs no grants on the raw tables and is cheap to read. -#}
 {%- set datasets = [
     'orders', 'tickets', 'events', 'shows', 'inventory', 'discounts', 'promo_codes',
     'price_shades', 'clients', 'barcodes', 'partner_tickets',

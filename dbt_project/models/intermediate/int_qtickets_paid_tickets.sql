@@ -1,10 +1,10 @@
--- Months of sales are built anew, refunds are looked for, and changed orders: that is the order of the
--- rows. What comes after the month nearly arrives in it, so there is little to sort.
+-- Rows are ordered for their readers: facts are rebuilt by month of sale, refunds are found by state, changed
+-- orders by ID. Within a month, rows arrive nearly in this order, so there is little to sort.
 {{ config(
-    materialized='patched',
-    patched_by='month, order_id',
+    materialized='partial_rebuild',
+    rebuild_key='month, order_id',
     order_by='(toYYYYMM(sales_date), ticket_state, order_id, ticket_id)',
-    settings=large_parts_unmerged(),
+    settings=merge_only_small_parts(),
 ) }}
 
 with
@@ -39,7 +39,7 @@ tickets as (
 
 select
     tickets.*,
-    -- Of an event that the service no longer lists the city is not known; its sales are.
+    -- The city of an event that the service no longer lists is unknown, but its sales are kept.
     toLowCardinality(if(events.city = '', 'unknown', events.city)) as city
 
 from tickets

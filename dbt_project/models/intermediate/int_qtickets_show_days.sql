@@ -1,6 +1,6 @@
 {{ config(
-    materialized='patched',
-    patched_by='month',
+    materialized='partial_rebuild',
+    rebuild_key='month',
     order_by='(event_id, show_id, sales_date, currency)',
     partition_by='toYear(sales_date)',
 ) }}

@@ -4,7 +4,7 @@ select
     show_id,
     snapshot_at,
     any(event_id) as event_id,
-    -- Null is "could not be read", which is not 0.
+    -- Null means that the seats could not be read, which is not the same as 0.
     if(countIf(unreadable is not null) > 0, null, toUInt64(coalesce(sum(max_quantity), 0))) as tickets_total,
     if(countIf(unreadable is not null) > 0, null, toUInt64(coalesce(sum(free_quantity), 0))) as tickets_left
 

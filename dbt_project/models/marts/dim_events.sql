@@ -36,8 +36,8 @@ listed_events as (
 
 ),
 
--- The service does not always list an event whose tickets it sold. Without a row here its sales
--- would be in the facts and on no dashboard.
+-- The service does not always list an event whose tickets it sold. Without a row here, its sales
+-- would be in the facts but on no dashboard.
 unlisted_events as (
 
     select

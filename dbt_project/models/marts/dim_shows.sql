@@ -2,7 +2,7 @@
 
 with
 
--- A zone name that ClickHouse does not know would fail the whole build.
+-- A time zone that ClickHouse does not know would fail the build.
 events as (
 
     select
@@ -28,7 +28,7 @@ select
     {{ report_timestamp('shows.ends_at') }} as end_ts,
     {{ report_date('shows.starts_at') }} as start_date,
     toLowCardinality(if(events.time_zone = '', '{{ report_tz() }}', events.time_zone)) as time_zone,
-    -- A DateTime column has one zone, and each show has its city's: text is the honest type.
+    -- As text: a DateTime column has one time zone, but each show has the time zone of its city.
     formatDateTime(shows.starts_at, '%F %R', time_zone) as start_local,
     toDateOrNull(substring(start_local, 1, 10)) as start_local_date,
     toUInt8OrNull(substring(start_local, 12, 2)) as start_local_hour,

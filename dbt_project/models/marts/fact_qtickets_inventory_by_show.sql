@@ -7,7 +7,7 @@ latest_snapshots as (
     select
         show_id,
         max(snapshot_at) as last_snapshot_at,
-        -- In a tuple: argMax would pass over the nulls of a snapshot that could not be read.
+        -- In a tuple, because argMax skips nulls, and null is what a snapshot holds if the seats could not be read.
         argMax(tuple(event_id, tickets_total, tickets_left), snapshot_at) as snapshot
     from {{ ref('int_qtickets_show_snapshots') }}
     group by show_id
@@ -29,7 +29,7 @@ sales as (
 
 ),
 
--- Shows whose seats were read, and shows that sold: each has a row even without the other.
+-- A show has a row if its seats were read or if it sold tickets.
 shows as (
 
     select

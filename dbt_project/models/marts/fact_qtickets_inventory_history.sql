@@ -2,10 +2,10 @@
 
 with
 
--- A snapshot every half an hour is 17,000 a year for each show; nobody looks at last spring by
--- the half-hour. Of each period the last snapshot stays: all of them for 7 days, one an hour for
--- 60 days, one a day before that.
-periods as (
+-- A snapshot every 30 minutes makes 17,000 rows per show and year, and nobody needs last spring in such
+-- detail. The last snapshot of each period is kept: every snapshot for 7 days, one per hour for 60 days,
+-- one per day before that.
+snapshot_periods as (
 
     select
         show_id,
@@ -32,5 +32,5 @@ select
     tickets_total - least(tickets_left, tickets_total) as tickets_taken,
     {{ version_of('max(snapshot_at)') }} as _ver
 
-from periods
+from snapshot_periods
 group by show_id, period

@@ -23,7 +23,7 @@ discounted_sales as (
     group by sales_date, event_id, city, promo_code_id, discount_id, currency
     {% if changed_since() -%}
     union all
-    -- Of other months as they are, but for the names.
+    -- A partial rebuild (docs/partial_rebuilds.md) keeps the other months; names are always looked up again.
     select
         sales_date,
         event_id,

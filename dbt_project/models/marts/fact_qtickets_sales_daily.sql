@@ -1,7 +1,7 @@
--- Dashboards ask for a range of days of some events: that is the order of the rows.
+-- Ordered for dashboards, which ask for a range of days, then for events.
 {{ config(
-    materialized='patched',
-    patched_by='month',
+    materialized='partial_rebuild',
+    rebuild_key='month',
     order_by='(sales_date, event_id, city, currency)',
     partition_by='toYear(sales_date)',
 ) }}

@@ -12,9 +12,8 @@ shows as (
 
 ),
 
--- Sales on the day of the show and after its beginning count as day 0, all that was sold earlier
--- than the horizon as the horizon's day.
-sales as (
+-- Sales on the day of the show or later count as day 0, sales before the horizon as the day of the horizon.
+sales_before_show as (
 
     select
         shows.show_id as show_id,
@@ -32,8 +31,8 @@ sales as (
 
 ),
 
--- A query written in steps would be run once for each step that reads it: so a show's days are
--- kept in one row, and unfolded below.
+-- ClickHouse runs a CTE once for each reference to it. So the days of a show are kept in one row here and
+-- unfolded below, which needs no second reference.
 sold_shows as (
 
     select
@@ -47,13 +46,13 @@ sold_shows as (
         sum(tickets_sold) as final_tickets,
         max(_ver) as _ver,
         dateDiff('day', {{ report_today() }}, show_date) as days_until_show
-    from sales
+    from sales_before_show
     group by show_id, event_id, city, show_date, currency
 
 ),
 
--- A row for every day up to now, also for those without sales: a curve has no holes.
-days as (
+-- One row per show and day up to today, days without sales included, so that a curve has no gaps.
+show_days as (
 
     select
         show_id,
@@ -64,7 +63,7 @@ days as (
         final_tickets,
         _ver,
         days_until_show < 0 as is_over,
-        -- One tuple a day: maps beside an arrayJoin would be copied into each of its rows.
+        -- One tuple per day: maps selected next to an arrayJoin would be copied into each of its rows.
         arrayJoin(arrayMap(
             day -> (toInt32(day), tickets_by_day[toInt32(day)], revenue_by_day[toInt32(day)]),
             range(greatest(toInt32(days_until_show), 0), {{ horizon }} + 1)
@@ -82,9 +81,9 @@ curves as (
         *,
         sum(tickets_sold) over so_far as tickets_so_far,
         sum(revenue) over so_far as revenue_so_far,
-        -- A decimal: a mean of floats depends on the order in which they are added.
+        -- A decimal, because the mean of floats depends on the order in which they are added.
         toDecimal64(if(final_tickets = 0, 0, tickets_so_far / final_tickets), 6) as share
-    from days
+    from show_days
     window so_far as (
         partition by show_id, currency order by days_before_show desc
         rows between unbounded preceding and current row
@@ -92,7 +91,7 @@ curves as (
 
 ),
 
--- Comparable are past shows of the same event; without at least three of them, of the same city.
+-- A show is compared with past shows of the same event or, if there are fewer than three, of the same city.
 compared_curves as (
 
     select

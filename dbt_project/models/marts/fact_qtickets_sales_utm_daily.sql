@@ -1,6 +1,6 @@
 {{ config(
-    materialized='patched',
-    patched_by='month',
+    materialized='partial_rebuild',
+    rebuild_key='month',
     order_by="(sales_date, event_id, city, currency, " ~ utm_names() | join(', ') ~ ")",
     partition_by='toYear(sales_date)',
 ) }}

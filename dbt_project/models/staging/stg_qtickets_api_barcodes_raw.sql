@@ -1,7 +1,7 @@
 with
 
--- Before any column gets another name: JSON takes the names from here.
-stored as (
+-- The payload is made before columns are renamed, so that its JSON has the raw names.
+raw_barcodes as (
 
     select *, formatRowNoNewline('JSONEachRow', *) as payload_json
     from {{ source('qtickets_raw', 'barcodes') }} final
@@ -18,4 +18,4 @@ select
     payload_json,
     {{ version_of('_fetched_at') }} as _ver
 
-from stored
+from raw_barcodes

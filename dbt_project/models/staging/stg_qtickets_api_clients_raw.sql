@@ -19,7 +19,7 @@ buyers as (
 
 )
 
--- Buyers whose list entry was not loaded (the list is off unless asked for) have rows as well.
+-- The list of clients is loaded only on request, so buyers known from orders alone have rows too.
 select
     if(buyers.orders > 0, buyers.buyer_hash, clients.id_hash) as client_id,
     clients.email_hash as email_hash,

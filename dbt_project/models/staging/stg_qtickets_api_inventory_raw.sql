@@ -5,7 +5,7 @@ snapshots as (
     select
         snapshot_at,
         toString(event_id) as event_id,
-        -- One unreadable show makes the event's numbers unknown: a sum of the others would be wrong.
+        -- One show that could not be read makes the event's total unknown: the sum of the others would be wrong.
         if(countIf(unreadable is not null) > 0, null, sum(max_quantity)) as tickets_total,
         if(countIf(unreadable is not null) > 0, null, sum(free_quantity)) as tickets_left
     from {{ source('qtickets_raw', 'inventory') }} final

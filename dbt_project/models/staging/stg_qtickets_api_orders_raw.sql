@@ -4,15 +4,15 @@ paid_orders as (
 
     select
         *,
-        {{ utm_of('utm') }} as marks,
-        -- Everything that is stored of the order: personal data never reaches the raw layer.
+        {{ utm_of('utm') }} as utm_values,
+        -- All stored fields of the order. Personal data is never stored in the raw tables.
         formatRowNoNewline('JSONEachRow', * except (_fetched_at)) as payload_json
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
 
 ),
 
-sold_by_order as (
+order_totals as (
 
     select
         order_id,
@@ -35,17 +35,17 @@ select
     toString(paid_orders.event_id) as event_id,
     if(events.city = '', 'unknown', events.city) as city,
     {% for name in utm_names() -%}
-    toLowCardinality(paid_orders.marks.{{ name }}) as {{ name }},
+    toLowCardinality(paid_orders.utm_values.{{ name }}) as {{ name }},
     {% endfor -%}
     {{ report_timestamp('coalesce(paid_orders.payed_at, paid_orders.created_at)') }} as sale_ts,
-    toUInt64(sold_by_order.tickets_sold) as tickets_sold,
-    toDecimal64(sold_by_order.revenue, 2) as revenue,
+    toUInt64(order_totals.tickets_sold) as tickets_sold,
+    toDecimal64(order_totals.revenue, 2) as revenue,
     paid_orders.currency_id as currency,
     paid_orders.payload_json as payload_json,
-    {{ version_of('greatest(coalesce(paid_orders.updated_at, paid_orders.created_at), sold_by_order.changed_at)') }} as _ver,
+    {{ version_of('greatest(coalesce(paid_orders.updated_at, paid_orders.created_at), order_totals.changed_at)') }} as _ver,
     toString(paid_orders.id) as _dedup_key
 
 from paid_orders
-left join sold_by_order on paid_orders.id = sold_by_order.order_id
+left join order_totals on paid_orders.id = order_totals.order_id
 left join events on toString(paid_orders.event_id) = events.event_id
 settings join_use_nulls = 0

@@ -1,7 +1,7 @@
 with
 
--- Before any column gets another name: JSON takes the names from here.
-stored as (
+-- The payload is made before columns are renamed, so that its JSON has the raw names.
+raw_partner_tickets as (
 
     select *, formatRowNoNewline('JSONEachRow', *) as payload_json
     from {{ source('qtickets_raw', 'partner_tickets') }} final
@@ -20,4 +20,4 @@ select
     payload_json,
     {{ version_of('_fetched_at') }} as _ver
 
-from stored
+from raw_partner_tickets

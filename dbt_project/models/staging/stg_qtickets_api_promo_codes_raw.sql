@@ -1,7 +1,7 @@
 with
 
--- Before any column gets another name: JSON takes the names from here.
-stored as (
+-- The payload is made before columns are renamed, so that its JSON has the raw names.
+raw_promo_codes as (
 
     select *, formatRowNoNewline('JSONEachRow', *) as payload_json
     from {{ source('qtickets_raw', 'promo_codes') }} final
@@ -20,4 +20,4 @@ select
     payload_json,
     {{ version_of("coalesce(updated_at, created_at, toDateTime64(0, 6, 'UTC'))") }} as _ver
 
-from stored
+from raw_promo_codes

@@ -1,6 +1,6 @@
 with
 
-orders as (
+paid_orders as (
 
     select
         id,
@@ -14,7 +14,7 @@ orders as (
         buyer_hash,
         discount_id,
         promo_code_id,
-        {{ utm_of('utm') }} as marks
+        {{ utm_of('utm') }} as utm_values
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
 
@@ -41,17 +41,17 @@ tickets as (
 )
 
 select
-    orders.id as order_id,
+    paid_orders.id as order_id,
     tickets.id as ticket_id,
-    toString(orders.event_id) as event_id,
+    toString(paid_orders.event_id) as event_id,
     tickets.show_id as show_id,
-    coalesce(orders.payed_at, orders.created_at) as payed_at,
-    orders.currency_id as currency,
+    coalesce(paid_orders.payed_at, paid_orders.created_at) as payed_at,
+    paid_orders.currency_id as currency,
     toUInt32(tickets.quantity) as quantity,
-    -- A refund outranks a cancellation: a refunded ticket is usually marked deleted as well.
+    -- A refund takes precedence: the vendor usually marks a refunded ticket as deleted too.
     toLowCardinality(multiIf(
         tickets.refunded_at is not null, 'refunded',
-        tickets.deleted_at is not null or orders.deleted_at is not null, 'cancelled',
+        tickets.deleted_at is not null or paid_orders.deleted_at is not null, 'cancelled',
         'sold'
     )) as ticket_state,
     toDecimal64(tickets.price * tickets.quantity, 2) as amount,
@@ -61,15 +61,15 @@ select
     tickets.refunded_at as refunded_at,
     tickets.checked_at as checked_at,
     greatest(
-        coalesce(orders.updated_at, orders.created_at), coalesce(tickets.updated_at, orders.created_at)
+        coalesce(paid_orders.updated_at, paid_orders.created_at), coalesce(tickets.updated_at, paid_orders.created_at)
     ) as changed_at,
-    coalesce(orders.buyer_hash, '') as buyer_hash,
-    coalesce(orders.discount_id, 0) as discount_id,
-    coalesce(orders.promo_code_id, 0) as promo_code_id,
+    coalesce(paid_orders.buyer_hash, '') as buyer_hash,
+    coalesce(paid_orders.discount_id, 0) as discount_id,
+    coalesce(paid_orders.promo_code_id, 0) as promo_code_id,
     {% for name in utm_names() -%}
-    toLowCardinality(orders.marks.{{ name }}) as {{ name }}{{ ',' if not loop.last }}
+    toLowCardinality(paid_orders.utm_values.{{ name }}) as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 
 from tickets
--- The newest answer about an order decides which tickets it has.
-inner join orders on tickets.order_id = orders.id and tickets._fetched_at = orders._fetched_at
+-- The newest version of an order defines which tickets it has.
+inner join paid_orders on tickets.order_id = paid_orders.id and tickets._fetched_at = paid_orders._fetched_at

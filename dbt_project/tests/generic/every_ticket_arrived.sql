@@ -1,11 +1,11 @@
-{#- Each order says how many tickets it has; a load that was cut between the two tables shows as
-    orders whose tickets are missing, and must not reach the facts. Of orders that were built anew. -#}
+{#- Every rebuilt order has as many tickets as it says. A load that stopped between the tables `orders`
+    and `tickets` leaves orders without their tickets, which must not reach the facts. -#}
 {% test every_ticket_arrived(model) %}
 
 with
 
--- One under the other and added up: of ten million orders that takes half the time of a join.
-counted as (
+-- A union that is summed takes half the time of a join at ten million orders.
+ticket_counts as (
 
     select id as order_id, baskets_count, 0 as tickets
     from {{ source('qtickets_raw', 'orders') }} final
@@ -17,8 +17,8 @@ counted as (
 
 )
 
-select order_id, sum(counted.baskets_count) as baskets_count, sum(counted.tickets) as tickets
-from counted
+select order_id, sum(ticket_counts.baskets_count) as baskets_count, sum(ticket_counts.tickets) as tickets
+from ticket_counts
 group by order_id
 having baskets_count != tickets
 

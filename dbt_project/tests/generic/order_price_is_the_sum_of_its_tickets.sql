@@ -1,12 +1,12 @@
-{#- The vendor's own identity: an order's price is the sum of all its tickets, cancelled ones
-    included. A difference is theirs or our misreading of a field, so it warns. Orders of the last
-    three days of loading are looked at: older ones were when they arrived. -#}
+{#- The vendor defines an order's price as the sum of all its tickets, cancelled ones included. A
+    difference is an error of the vendor or our misreading of a field. Only orders fetched in the last
+    three days of loading are checked: older ones were checked when they arrived. -#}
 {% test order_price_is_the_sum_of_its_tickets(model) %}
 
 with
 
--- One under the other and added up: of ten million orders that takes half the time of a join.
-amounts as (
+-- A union that is summed takes half the time of a join at ten million orders.
+order_amounts as (
 
     select id as order_id, price, 0 as amount
     from {{ source('qtickets_raw', 'orders') }} final
@@ -23,10 +23,10 @@ amounts as (
 
 )
 
-select order_id, max(amounts.price) as price, sum(amounts.amount) as amount
-from amounts
+select order_id, max(order_amounts.price) as price, sum(order_amounts.amount) as amount
+from order_amounts
 group by order_id
--- Not true of null: an order that is older, or has no price.
+-- Not true if the price is null: an older order, or one without a price.
 having price != amount
 
 {% endtest %}

@@ -1,5 +1,5 @@
-{#- Staging keeps every ruble: the same tickets counted straight from raw, another way; those of
-    orders that were built anew. -#}
+{#- Staging loses no ticket and no money: the tickets of rebuilt orders, counted and summed from the raw
+    tables by a different query, give the same totals. -#}
 {% test paid_tickets_match_raw(model) %}
 
 with

@@ -1,5 +1,6 @@
-{#- The same money counted at four grains, each currency apart: by ticket, day, day and UTM, show.
-    Nothing is lost or doubled on the way, and gross less refunds less cancellations is revenue. -#}
+{#- Sales add up to the same totals at four grains, per currency: by ticket, by day, by day and UTM, by
+    show. So no row is lost or duplicated between them. Gross revenue less refunds and cancellations
+    equals revenue. -#}
 {% test sales_facts_agree(model) %}
 
 with
@@ -45,7 +46,7 @@ select
     currency,
     groupArray(tuple(grain, gross, net, lost, sold)) as grains
 from totals
--- A currency that sold nothing has no sum to compare.
+-- A currency without sales has no totals to compare.
 where gross != 0 or sold != 0
 group by currency
 having

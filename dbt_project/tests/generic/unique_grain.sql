@@ -1,10 +1,10 @@
-{#- The grain of a model: no two rows share these columns. `among_changed` leaves out rows that
-    were not built anew, as `is_changed` knows them. -#}
-{% test unique_grain(model, columns, among_changed=none) %}
+{#- The columns are the grain of the model: no two rows have the same values in them. With a
+    `rebuild_key`, a partial rebuild checks only the rows that it replaced. -#}
+{% test unique_grain(model, columns, rebuild_key=none) %}
 
 select {{ columns | join(', ') }}, count() as copies
 from {{ model }}
-{% if among_changed %}where {{ qtickets.is_changed(among_changed) }}{% endif %}
+{% if rebuild_key %}where {{ qtickets.is_changed(rebuild_key) }}{% endif %}
 group by {{ columns | join(', ') }}
 having copies > 1
 

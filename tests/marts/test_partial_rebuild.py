@@ -1,4 +1,4 @@
-"""Building only what changed, time after time, gives the marts that building everything gives."""
+"""Repeated partial rebuilds give the same marts as a full rebuild: docs/partial_rebuilds.md."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -35,7 +35,7 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
         yield world
 
 
-def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> None:
+def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: MartsWorld) -> None:
     world.fetched_at = "2026-03-31 09:00:00"
     world.insert("events", event(1), event(2, city_name="Казань"))
     world.insert("shows", show(11), show(21, 2))
@@ -91,12 +91,12 @@ def test_tables_patched_twice_are_those_of_a_whole_build(world: MartsWorld) -> N
     }
     days = world.row("SELECT count() AS days FROM zakaz.fact_qtickets_sales_daily")["days"]
     assert marts_row_counts(world.warehouse)["fact_qtickets_sales_daily"] == days
-    patched = world.everything()
+    partial = world.everything()
     world.build_models()
-    assert patched == world.everything()
+    assert partial == world.everything()
 
 
-def test_where_tables_cannot_be_exchanged_nothing_is_patched(
+def test_where_tables_cannot_be_exchanged_nothing_is_rebuilt_partially(
     world: MartsWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tickets = "SELECT count() AS tickets FROM zakaz.int_qtickets_paid_tickets"
@@ -111,12 +111,12 @@ def test_where_tables_cannot_be_exchanged_nothing_is_patched(
     )
 
     assert run.statuses["int_qtickets_paid_tickets"] == "error"
-    assert "cannot be patched" in run.messages["int_qtickets_paid_tickets"]
+    assert "cannot be rebuilt partially" in run.messages["int_qtickets_paid_tickets"]
     assert world.row(tickets) == before
 
 
 def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
-    """Builds what changed, on the tables as they are; returns the months of it."""
+    """Rebuild partially on the present tables; return the months that changed."""
     changed_since = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
     if tested:
         settings = world.settings.model_copy(update={"report_now": "2026-03-31 12:00:00"})
@@ -135,7 +135,7 @@ def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("every_account_is_large")
-def test_tables_are_patched_only_where_one_build_has_left_them_whole(
+def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
     settings_for: Callable[..., Settings],
     run_once: Runner,
     marts: Marts,
@@ -145,7 +145,7 @@ def test_tables_are_patched_only_where_one_build_has_left_them_whole(
     with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
 
-        def patched_since(**settings_of_it: str) -> datetime | None:
+        def planned_since(**settings_of_it: str) -> datetime | None:
             with open_warehouse(settings) as warehouse:
                 asked = settings.model_copy(update=settings_of_it)
                 return plan_build(asked, warehouse).changed_since
@@ -153,40 +153,40 @@ def test_tables_are_patched_only_where_one_build_has_left_them_whole(
         first = run_once(settings)
         assert first.marts_state
         read_until = first.marts_state.raw_until
-        assert patched_since() == read_until
+        assert planned_since() == read_until
 
         world.sell(tickets=2, price=500)
         world.refund(next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"]))
         second = run_once(settings)
         assert second.marts_state and second.marts_state.raw_until > read_until
-        assert patched_since()
-        assert not patched_since(report_now="2026-06-14 12:00:00"), "views say another moment"
+        assert planned_since()
+        assert not planned_since(report_now="2026-06-14 12:00:00"), "views say another moment"
         with monkeypatch.context() as another_day:
             another_day.setattr(
                 pipelines.transform.build_plan, "_today", lambda _: date(2030, 1, 1)
             )
-            assert not patched_since()
+            assert not planned_since()
 
-        patched = marts.snapshot()
+        partial = marts.snapshot()
         with open_warehouse(settings) as warehouse:
             build_marts(settings, warehouse, *DASHBOARD_ONLY)
-        assert marts.snapshot() == patched
-        assert not patched_since(), "somebody has built the tables"
+        assert marts.snapshot() == partial
+        assert not planned_since(), "somebody has built the tables"
 
         assert run_once(settings).marts.models
-        assert patched_since()
+        assert planned_since()
         marts.rows(f"OPTIMIZE TABLE {DATABASE}.{sales} FINAL")
-        assert patched_since(), "ClickHouse merges when it likes"
+        assert planned_since(), "ClickHouse merges when it likes"
         marts.rows(f"DELETE FROM {DATABASE}.{sales} WHERE quantity = 1")
-        assert not patched_since(), "somebody has changed a table"
+        assert not planned_since(), "somebody has changed a table"
 
         assert run_once(settings).marts.models
-        assert patched_since()
+        assert planned_since()
         run(settings, Console(quiet=True), skip_marts=True)
-        assert not patched_since(), "the last run did not build the marts"
+        assert not planned_since(), "the last run did not build the marts"
 
         assert run_once(settings).marts.models
-        assert patched_since()
+        assert planned_since()
         with monkeypatch.context() as at_once:
             building = pipelines.run.build_marts
 
@@ -197,11 +197,11 @@ def test_tables_are_patched_only_where_one_build_has_left_them_whole(
             at_once.setattr(pipelines.run, "build_marts", another_begins)
             world.sell(tickets=1, price=500)
             assert run_once(settings).marts.models
-        assert not patched_since(), "another machine's run was under way"
+        assert not planned_since(), "another machine's run was under way"
 
         assert run_once(settings).marts.models
-        assert patched_since()
+        assert planned_since()
         server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
         with pytest.raises(ServiceError):
             run_once(settings)
-        assert not patched_since(), "the run before failed"
+        assert not planned_since(), "the run before failed"
