@@ -31,7 +31,7 @@
     - All tables were last built together, by this version of the project with the same variables,
       from every raw row fetched up to the moment in QTICKETS_CHANGED_SINCE.
     - Nothing else has written to them since, and nothing else builds them at the same time.
-    pipelines/rebuild.py checks the last two before it sets the variable. -#}
+    pipelines/transform/build_plan.py checks the last two before it sets the variable. -#}
 {% materialization partial_rebuild, adapter='clickhouse' %}
 
   {%- set existing = load_cached_relation(this) -%}

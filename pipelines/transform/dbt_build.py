@@ -43,6 +43,7 @@ def build_marts(
 
     # What dbt cannot write into its log is no news on stderr: what failed is in its result.
     logging.raiseExceptions = False
+    # A partial rebuild: docs/partial_rebuilds.md.
     if changed_since and not flags:
         flags = ("--selector", "changed_rows")
     with environment(dbt_environment(settings, warehouse) | changed_since_variable(changed_since)):

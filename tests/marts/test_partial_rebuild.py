@@ -10,11 +10,11 @@ from dbt.adapters.clickhouse.impl import ClickHouseAdapter
 from rich.console import Console
 
 import pipelines.run
-import pipelines.transform.build_plan
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ServiceError
 from pipelines.run import run
+from pipelines.transform import build_plan
 from pipelines.transform.build_plan import plan_build
 from pipelines.transform.dbt_build import build_marts
 from pipelines.warehouse.job_log import start_job
@@ -129,9 +129,9 @@ def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> lis
 
 @pytest.fixture
 def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipelines.transform.build_plan, "PARTIAL_BUILD_FROM_TICKETS", 1)
+    monkeypatch.setattr(build_plan, "PARTIAL_BUILD_FROM_TICKETS", 1)
     # What the first run fetched would be looked at again for hours.
-    monkeypatch.setattr(pipelines.transform.build_plan, "OVERLAP", timedelta())
+    monkeypatch.setattr(build_plan, "OVERLAP", timedelta())
 
 
 @pytest.mark.usefixtures("every_account_is_large")
@@ -163,7 +163,7 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         assert not planned_since(report_now="2026-06-14 12:00:00"), "views say another moment"
         with monkeypatch.context() as another_day:
             another_day.setattr(
-                pipelines.transform.build_plan, "_today", lambda _: date(2030, 1, 1)
+                build_plan, "_today", lambda _: date(2030, 1, 1)
             )
             assert not planned_since()
 
