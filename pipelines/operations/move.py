@@ -1,24 +1,19 @@
-"""`python -m pipelines.move`: from the embedded ClickHouse to the server that CLICKHOUSE_* names.
+"""Move from the embedded ClickHouse to the server of `CLICKHOUSE_HOST`.
 
-Copied is what cannot be made anew: the raw tables with dlt's state, and the job log. The marts are
-built on the server, and the next run continues there. The embedded ClickHouse stays as it is.
+The raw tables with dlt's state and the job log are copied: they cannot be rebuilt. The marts are
+built on the server, and the next run continues there. The embedded ClickHouse is not changed.
 """
 
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-import typer
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
 
-from pipelines.commands.options import EnvFile, failures_in_one_line
-from pipelines.configuration.environment import Settings, read_settings
+from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError, RunError
 from pipelines.operations.backup import DLT_TABLES
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.server import Warehouse, open_warehouse
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @dataclass(frozen=True)
@@ -38,25 +33,6 @@ class Table:
     @property
     def listed(self) -> str:
         return ", ".join(f"`{column}`" for column in self.columns)
-
-
-@app.command()
-def main(
-    env_file: EnvFile = None,
-) -> None:
-    """Copy data and state from the embedded ClickHouse to the server of CLICKHOUSE_HOST.
-
-    The server's databases must not hold data of a run yet. Nothing is removed here.
-    """
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        settings = read_settings(env_file)
-        for table, rows in move(settings).items():
-            console.print(f"{table}: {rows:,} rows")
-    console.print(
-        f"[green]Moved[/] to {settings.clickhouse_host}, and the marts are built there. The next"
-        f" run continues there; {settings.qtickets_home / 'clickhouse'} is as it was."
-    )
 
 
 def move(settings: Settings) -> dict[str, int]:
@@ -217,7 +193,3 @@ def _content(table: Table, client: Client) -> tuple[int, int]:
 
 def _number(client: Client, query: str) -> int:
     return int(str(client.command(query)))
-
-
-if __name__ == "__main__":
-    app()
