@@ -42,6 +42,11 @@ class Command:
     cls: type[TyperCommand]
 
     @property
+    def help(self) -> str:
+        """The beginning of its `--help`: the docstring of its function."""
+        return unwrapped(inspect.getdoc(self.function) or "")
+
+    @property
     def epilog(self) -> str:
         """The end of its `--help`: examples and exit codes."""
         return epilog(self.examples, self.exit_codes)
@@ -88,6 +93,11 @@ def expect(function: Callable[..., None], parameters: list[inspect.Parameter]) -
     """Declare the parameters of a function that takes any, as typer reads them."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
+def unwrapped(text: str) -> str:
+    """Return the text with each paragraph on one line, for the terminal to wrap."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def epilog(examples: Mapping[str, str], exit_codes: Iterable[int]) -> str:

@@ -11,7 +11,7 @@ from pipelines.commands.backfill import backfill
 from pipelines.commands.backup import backup, restore
 from pipelines.commands.bootstrap import bootstrap, drop_demo
 from pipelines.commands.check import check
-from pipelines.commands.command import SHARED, Command, epilog, expect
+from pipelines.commands.command import SHARED, Command, epilog, expect, unwrapped
 from pipelines.commands.compact import compact
 from pipelines.commands.config import config
 from pipelines.commands.dashboard import dashboard, docs
@@ -103,7 +103,7 @@ def make_app() -> typer.Typer:
         cls=RunByDefault,
         add_completion=False,
         pretty_exceptions_enable=False,
-        help=HELP,
+        help=unwrapped(HELP),
         epilog=epilog(EXAMPLES, MEANINGS),
         subcommand_metavar="[COMMAND] [ARGS]...",
     )
@@ -115,7 +115,11 @@ def make_app() -> typer.Typer:
     for panel, commands in COMMANDS.items():
         for command in commands:
             program.command(
-                command.name, cls=command.cls, epilog=command.epilog, rich_help_panel=panel
+                command.name,
+                cls=command.cls,
+                help=command.help,
+                epilog=command.epilog,
+                rich_help_panel=panel,
             )(command.function)
     return program
 

@@ -223,7 +223,7 @@ class Settings(AlertSettings):
     """
     qtickets_transports: Annotated[tuple[Transport, ...], NoDecode] = TRANSPORTS
     """Request formats for filtered lists, tried in this order: `get_body`, `get_query`,
-    `get_brackets`.
+    `post_body`.
     """
     qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
     """Concurrent requests, all datasets together."""
@@ -260,7 +260,7 @@ class Settings(AlertSettings):
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
     """New fields such as `orders.some_field` to load although they look personal."""
     qtickets_offline: Path | None = None
-    """Path of a recording that is replayed instead of calling the service, as `run --offline` does."""
+    """Path of a recording to replay instead of calling the service, as `run --offline` does."""
     clickhouse_host: str | None = None
     """Host of the ClickHouse server; without it, the embedded ClickHouse in QTICKETS_HOME."""
     qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
@@ -303,7 +303,7 @@ class Settings(AlertSettings):
     qtickets_late_hours: Positive = 1.25
     """Age in hours from which data are late, which is a warning of `check`."""
     qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
-    """Free disk space in GiB below which `check` reports an error; below twice as much, a warning."""
+    """Free disk space in GiB: less is an error of `check`, less than twice as much a warning."""
     qtickets_job_days: Annotated[int, Field(ge=2)] = 400
     """Days for which `compact` keeps job records."""
     qtickets_backups: Annotated[int, Field(ge=1)] = 14
