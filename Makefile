@@ -15,7 +15,7 @@ run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into Clic
 	@$(BIN)/python pipelines/qtickets.py $(ARGS)
 
 verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a report in QTICKETS_HOME
-	@$(BIN)/python -m pipelines.verify $(ARGS)
+	@$(BIN)/python pipelines/qtickets.py verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -53,7 +53,7 @@ screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images
 	@$(BIN)/python -m tests.screenshots
 
 docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
-	@$(BIN)/python -m pipelines.docs $(ARGS)
+	@$(BIN)/python pipelines/qtickets.py docs $(ARGS)
 
 clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse

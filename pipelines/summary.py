@@ -128,11 +128,14 @@ def _findings(report: "RunReport", console: Console) -> None:
 
 def summarise_dry_run(report: "LoadReport", console: Console) -> None:
     """Print counts of what a run would load."""
-    rows = report.rows
+    rows = dict(report.rows)
+    events, shows, orders, tickets, inventory = (
+        rows.pop(table, 0) for table in ("events", "shows", "orders", "tickets", "inventory")
+    )
+    others = "".join(f", {count:,} {table}" for table, count in rows.items() if count)
     console.print(
-        f"Would load {rows.get('events', 0):,} new or changed events with {rows.get('shows', 0):,}"
-        f" shows, {rows.get('orders', 0):,} orders with {rows.get('tickets', 0):,} tickets,"
-        f" {rows.get('inventory', 0):,} inventory rows"
+        f"Would load {events:,} new or changed events with {shows:,} shows, {orders:,} orders with"
+        f" {tickets:,} tickets, {inventory:,} inventory rows{others}"
         f" ({report.observed.counts.requests} requests)."
     )
     console.print("Dry run: no ClickHouse writes.")

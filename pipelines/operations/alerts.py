@@ -76,7 +76,7 @@ def alert_configuration(env_file: Path | None, error: ConfigurationError) -> Non
 
 
 def alert_health(settings: AlertSettings, health: Health) -> None:
-    """Tells what `--check` found wrong, and what is well again."""
+    """Tells what `check` found wrong, and what is well again."""
     if targets(settings):
         _safely(_examined, settings, health)
 

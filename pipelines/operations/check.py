@@ -1,4 +1,4 @@
-"""`--check`: whether what the dashboard shows can be trusted now, for a person, a timer, a probe.
+"""`check`: whether what the dashboard shows can be trusted now, for a person, a timer, a probe.
 
 It reads, and writes nothing. Neither dlt nor dbt is imported, so that a probe costs a second.
 """
@@ -405,7 +405,7 @@ def _marts(
     return Check(
         "marts",
         "error",
-        f"Facts and raw tables differ ({said}). The next run without --skip-marts rebuilds them.",
+        f"Facts and raw tables differ ({said}). The next `run` without --skip-marts rebuilds them.",
         values,
     )
 

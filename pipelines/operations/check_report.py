@@ -1,4 +1,4 @@
-"""How `--check` is shown: lines for people, JSON for machines."""
+"""How `check` is shown: lines for people, JSON for machines."""
 
 import json
 

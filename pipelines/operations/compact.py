@@ -1,4 +1,4 @@
-"""`--compact`: what nobody reads any more goes, so that a server of many years stays small.
+"""`compact`: what nobody reads any more goes, so that a server of many years stays small.
 
 Old versions of raw rows, which merges in the background remove only some day; snapshots of seats
 finer than `fact_qtickets_inventory_history` keeps them; old job records and states of dlt. No
