@@ -43,7 +43,8 @@ def backfill(
             "--until",
             formats=["%Y-%m-%d"],
             metavar="YYYY-MM-DD",
-            help="Last date of payment, included, in REPORT_TZ. Default: now.",
+            help="Last date of payment, included, in REPORT_TZ.",
+            show_default="now",
         ),
     ] = None,
 ) -> None:

@@ -25,8 +25,8 @@ def backup(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A backup with a name is kept until you delete it. Default: the time in UTC.",
-            show_default=False,
+            help="A backup with a name is kept until you delete it.",
+            show_default="the time in UTC, and deleted as --keep says",
         ),
     ] = None,
     keep: Annotated[
@@ -35,8 +35,8 @@ def backup(
             "--keep",
             min=1,
             metavar="N",
-            help="Keep this many backups without a name (embedded ClickHouse)."
-            " Default: QTICKETS_BACKUPS, 14.",
+            help="Keep this many backups without a name (embedded ClickHouse).",
+            show_default="QTICKETS_BACKUPS, 14",
         ),
     ] = None,
     list_only: Annotated[

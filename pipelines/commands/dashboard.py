@@ -43,7 +43,8 @@ def docs(
             min=1,
             max=65535,
             metavar="PORT",
-            help="Serve it on this port of 127.0.0.1 until Ctrl-C. Default: do not serve it.",
+            help="Serve it on this port of 127.0.0.1 until Ctrl-C.",
+            show_default="not served",
         ),
     ] = None,
     no_open: Annotated[

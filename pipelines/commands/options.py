@@ -43,7 +43,8 @@ class Options:
         typer.Option(
             "--env-file",
             metavar="PATH",
-            help="Read variables from this file instead of .env in the working folder.",
+            help="File of variables.",
+            show_default=".env in the working folder",
             rich_help_panel=PANEL,
         ),
     ] = None

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
 
 HELP = """Load ticket sales from QTickets into ClickHouse, and build the marts.
 
-Without a command it is `run`. Every command has the options --env-file PATH, --json-logs,
+Without a command it is `run`. Every command has the options --env-file, --json-logs,
 -v/--verbose and -q/--quiet, before or after its name."""
 
 EXAMPLES = {

@@ -52,8 +52,8 @@ def run(
             "--resources",
             metavar="NAMES",
             help="Load these datasets only, separated by commas: orders, events, inventory,"
-            " discounts, promo_codes, price_shades, clients, barcodes, partner_tickets."
-            " Default: all that are not skipped by QTICKETS_SKIP_….",
+            " discounts, promo_codes, price_shades, clients, barcodes, partner_tickets.",
+            show_default="all that are not skipped",
         ),
     ] = None,
     skip_marts: Annotated[

@@ -152,7 +152,7 @@ class AlertSettings(BaseSettings):
     qtickets_stale_hours: Positive = 6.0
     """Age in hours from which data are stale, which is an error of `check` and an alert."""
     qtickets_alert_webhook: Annotated[SecretStr | None, AfterValidator(_webhook)] = None
-    """Address to which alerts are posted as JSON; it may contain a secret."""
+    """Address to which alerts are posted as JSON."""
     qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
     """Token of the Telegram bot that sends alerts."""
     qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
@@ -252,8 +252,8 @@ class Settings(AlertSettings):
     )
     """Filters of the Partners API's ticket search, as a JSON list such as `[{"id": [1, 2]}]`."""
     qtickets_skip_partner_tickets: bool = True
-    """Leave out tickets of the Partners API; they are only read live, and need the three variables
-    above.
+    """Leave out tickets of the Partners API, which are only read live; otherwise the other
+    variables of the Partners API are required.
     """
     qtickets_resources: Annotated[tuple[str, ...], NoDecode] = ()
     """Datasets to load, and no others, as `run --resources` does."""
@@ -310,7 +310,7 @@ class Settings(AlertSettings):
     """Number of backups without a name that `backup` keeps in the embedded ClickHouse."""
     qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
     """Target of ClickHouse's BACKUP, such as `S3('https://…/{name}', 'key', 'secret')`; by default
-    `File('{name}')` on a server. It may contain a secret.
+    `File('{name}')` on a server.
     """
     dry_run: bool = False
     """Make every `run` a dry run, and refuse all other commands that write."""
