@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from pipelines.commands.exit_codes import INTERRUPTED, MEANINGS
 from pipelines.commands.options import Options, one_line_errors
@@ -21,6 +21,17 @@ SHARED = [
 """The options of every command, as parameters of a function."""
 
 ALWAYS = (ExitCode.OK, ExitCode.BUG, ExitCode.USAGE)
+
+
+class PlainFlags(TyperCommand):
+    """A command whose help shows flags without a type; `--dry-run <bool>` looks like a value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            if isinstance(parameter, TyperOption) and parameter.is_flag:
+                parameter.metavar = ""
+        return parameters
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def command(
     *fails_with: ExitCode,
     examples: Mapping[str, str],
     name: str | None = None,
-    cls: type[TyperCommand] = TyperCommand,
+    cls: type[TyperCommand] = PlainFlags,
 ) -> Callable[[Callable[..., None]], Command]:
     """Make a command of a function whose first argument is `Options`.
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from pipelines.commands.command import PlainFlags
 
 FLAG = "--offline"
 
@@ -19,7 +20,7 @@ Offline = Annotated[
 ]
 
 
-class OfflineCommand(TyperCommand):
+class OfflineCommand(PlainFlags):
     """A command whose `--offline` works without a value too, which typer's options do not."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -86,6 +86,9 @@ def with_command(
             break
         else:
             return list(arguments)
+    if place > len(arguments):
+        # The value of the last option is missing, which typer reports.
+        return list(arguments)
     return [*arguments[:place], default, *arguments[place:]]
 
 

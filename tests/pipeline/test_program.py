@@ -91,6 +91,7 @@ def test_without_a_command_it_is_run_with_its_options(
         (("run", "recording.yaml"), "unexpected extra argument"),
         (("backup", "--replace"), "No such option: --replace"),
         (("restore",), "Missing argument 'NAME'"),
+        (("--env-file",), "Option '--env-file' requires an argument"),
     ],
 )
 def test_arguments_that_do_not_exist_are_named(arguments: tuple[str, ...], words: str) -> None:
