@@ -90,7 +90,7 @@ def _command(home: Path, server: Server) -> Cost:
     given.pop("CLICKHOUSE_HOST", None)
     before, started = sum(server.counters.values()), time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "pipelines/qtickets.py", "run", "--quiet"], cwd=PROJECT, env=given
+        [sys.executable, "pipelines/qtickets.py", "--quiet"], cwd=PROJECT, env=given
     )
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
