@@ -1,4 +1,4 @@
-"""The stand-in for the vendor's service, over real HTTP: what the rest of the project relies on."""
+"""The simulator of the service over HTTP: the behaviour that other tests rely on."""
 
 import json
 import os
@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from sandbox import Fault, RecordedWorld, Server, World, demo_world, serve
+from tests.support.paths import PROJECT, REAL_PAGES
 
-REPO = Path(__file__).resolve().parents[1]
-REAL = REPO.parent / "shared" / "qtickets" / "real"
 NOW = "2026-07-01T12:00:00+03:00"
 JULY = "2026-06-25T00:00:00+03:00"
 Row = dict[str, Any]
@@ -48,11 +46,11 @@ def listed(server: Server, path: str, *conditions: Row, **more: Any) -> list[Row
             return rows
 
 
-def moment(text: str) -> datetime:
+def parsed(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def live(ticket: Row) -> bool:
+def is_valid(ticket: Row) -> bool:
     return ticket["deleted_at"] is None and ticket["refunded_at"] is None
 
 
@@ -137,7 +135,7 @@ CONDITIONS = [
     (where("currency_id", "KZT"), lambda o: o["currency_id"] == "KZT"),
     (where("event_id", [24044, 24118], "in"), lambda o: o["event_id"] in (24044, 24118)),
     (where("event_id", [24044], "not in array"), lambda o: o["event_id"] != 24044),
-    (where("updated_at", JULY, ">="), lambda o: moment(o["updated_at"]) >= moment(JULY)),
+    (where("updated_at", JULY, ">="), lambda o: parsed(o["updated_at"]) >= parsed(JULY)),
     (where("payed_at", JULY, "<"), lambda o: o["payed_at"] and o["payed_at"] < JULY),
     (where("created_at", "2026-06-24T21:00:00Z", ">"), lambda o: o["created_at"] > JULY),
 ]
@@ -243,7 +241,7 @@ def held(rows: list[Row]) -> Counter[tuple[int, str]]:
     found: Counter[tuple[int, str]] = Counter()
     for order in rows:
         for ticket in order["baskets"]:
-            if live(ticket):
+            if is_valid(ticket):
                 kind = "paid" if order["payed"] else "reserved"
                 found[ticket["show_id"], kind] += ticket["quantity"]
     return found
@@ -333,7 +331,7 @@ def test_barcodes_are_the_valid_tickets_of_a_show(server: Server, orders: list[R
         for order in orders
         if order["payed"]
         for ticket in order["baskets"]
-        if ticket["show_id"] == show and live(ticket)
+        if ticket["show_id"] == show and is_valid(ticket)
     ]
     rows = get(server, f"/shows/{show}/barcodes", {"select": ["barcode", "price"]}).json()
     assert sorted(row["barcode"] for row in rows) == sorted(wanted)
@@ -380,13 +378,13 @@ def shape_of(rows: list[Row]) -> dict[str, set[type]]:
 def test_rows_have_the_shape_of_the_real_ones_field_for_field(
     server: Server, path: str, file: str
 ) -> None:
-    real = shape_of(json.loads((REAL / f"{file}.json").read_text())["data"])
+    real = shape_of(json.loads((REAL_PAGES / f"{file}.json").read_text())["data"])
     ours = shape_of(listed(server, path, perPage=200))
     assert set(ours) == set(real)
     for field, types in ours.items():
         extra = types - real[field] - {WIDER.get(field.rpartition(".")[2], str)}
         assert not extra - {str} or not types - real[field], (field, types, real[field])
-    for real_row in json.loads((REAL / f"{file}.json").read_text())["data"][:1]:
+    for real_row in json.loads((REAL_PAGES / f"{file}.json").read_text())["data"][:1]:
         ours_row = next(row for row in get(server, path).json()["data"] if not LINKS & set(row))
         assert list(ours_row) == list(real_row)
 
@@ -425,20 +423,20 @@ def test_money_adds_up_in_every_order(orders: list[Row]) -> None:
 
 def test_stamps_follow_what_happened(orders: list[Row]) -> None:
     for order in orders:
-        updated = moment(order["updated_at"])
+        updated = parsed(order["updated_at"])
         for name in ("created_at", "payed_at", "deleted_at"):
-            assert order[name] is None or moment(order[name]) <= updated
+            assert order[name] is None or parsed(order[name]) <= updated
         for ticket in order["baskets"]:
             assert (ticket["deleted_at"] is None) == (order["deleted_at"] is None)
             for name in ("payed_at", "deleted_at"):
-                assert not order[name] or moment(ticket["updated_at"]) >= moment(order[name])
+                assert not order[name] or parsed(ticket["updated_at"]) >= parsed(order[name])
             if ticket["refunded_at"]:
-                assert moment(ticket["refunded_at"]) <= updated
+                assert parsed(ticket["refunded_at"]) <= updated
             if ticket["checked_at"]:
-                assert live(ticket)
-                assert moment(ticket["updated_at"]) >= moment(ticket["checked_at"])
+                assert is_valid(ticket)
+                assert parsed(ticket["updated_at"]) >= parsed(ticket["checked_at"])
         if not order["payed"] and order["deleted_at"]:
-            late = moment(order["deleted_at"]) - moment(order["reserved_to"])
+            late = parsed(order["deleted_at"]) - parsed(order["reserved_to"])
             assert timedelta(minutes=15) <= late <= timedelta(minutes=17)
     ids = [order["id"] for order in orders]
     assert ids == sorted(ids)
@@ -465,7 +463,7 @@ def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Ro
         "quantity": any(ticket["quantity"] > 1 for ticket in tickets),
         "exchange": any(order.get("secondary_orders") for order in orders),
         "scan that the order doesn't show": any(
-            t["checked_at"] and moment(t["updated_at"]) > moment(o["updated_at"])
+            t["checked_at"] and parsed(t["updated_at"]) > parsed(o["updated_at"])
             for o in paid for t in o["baskets"]
         ),
         "utm as list": any(order["utm"] == [] for order in orders),
@@ -488,15 +486,15 @@ def test_exchanged_orders_name_each_other(orders: list[Row]) -> None:
 
 def test_restored_orders_are_alive_again() -> None:
     world = World(orders=3000, seed=2, now="2027-03-01")
-    lives = world.history.lives(0, world.moment)
-    restored = [int(id_) for id_ in lives.id[lives.restored_at < world.moment]]
+    timelines = world.order_chunks.timelines(0, world.timestamp)
+    restored = [int(id_) for id_ in timelines.id[timelines.restored_at < world.timestamp]]
     assert restored
     order = world.order(restored[0])
-    changed = lives.dies_at[list(lives.id).index(restored[0])]
+    changed = timelines.deletion_at[list(timelines.id).index(restored[0])]
     world.now = int(changed) + 60
     assert world.order(restored[0])["deleted_at"] is not None
     assert order["deleted_at"] is None
-    assert all(live(ticket) for ticket in order["baskets"])
+    assert all(is_valid(ticket) for ticket in order["baskets"])
 
 
 def test_personal_data_is_named_and_stays_out_of_everything_else(server: Server) -> None:
@@ -521,7 +519,7 @@ def test_the_clock_is_set_over_http_and_everything_follows(own: Server) -> None:
     requests.post(f"{own.origin}/sandbox/clock", json={"now": "2026-01-05"}, timeout=5)
     assert get(own, "/orders").json()["paging"]["total"] < before
     newest = get(own, "/orders", {"orderBy": {"id": "desc"}}).json()["data"][0]
-    assert moment(newest["updated_at"]) < moment("2026-01-05T00:00:00+03:00")
+    assert parsed(newest["updated_at"]) < parsed("2026-01-05T00:00:00+03:00")
     wrong = requests.post(f"{own.origin}/sandbox/clock", json={"now": "soon"}, timeout=5)
     assert wrong.status_code == 400
 
@@ -536,7 +534,7 @@ def test_a_later_view_changes_only_what_is_stamped_later() -> None:
         if old and old != order:
             changed += 1
             stamps = [order["updated_at"], *(t["updated_at"] for t in order["baskets"])]
-            assert max(map(moment, stamps)) > moment(NOW)
+            assert max(map(parsed, stamps)) > parsed(NOW)
     assert changed > 5
 
 
@@ -575,14 +573,14 @@ def test_actions_change_one_order_and_are_seen_everywhere(own: Server) -> None:
 
 def test_actions_work_on_generated_orders_however_old(own: Server) -> None:
     world = world_of(own)
-    old = next(o for o in world.orders() if o["payed"] and all(map(live, o["baskets"])))
+    old = next(o for o in world.orders() if o["payed"] and all(map(is_valid, o["baskets"])))
     world.cancel(old["id"])
     recent = listed(own, "/orders", where("updated_at", NOW, ">="))
     assert [order["id"] for order in recent] == [old["id"]]
     world.advance(hours=1)
     world.restore(old["id"])
     assert world.order(old["id"])["deleted_at"] is None
-    world.now = moment(NOW) - timedelta(hours=1)
+    world.now = parsed(NOW) - timedelta(hours=1)
     assert world.order(old["id"]) == old
     world.now = NOW
     new = world.exchange(world.sell(tickets=1))
@@ -608,7 +606,7 @@ for world in (World(orders=2000, seed=9, now="2026-09-01"), demo_world(now="2026
 
 def run(code: str, **environment: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True,
         env={**os.environ, **environment},
     )  # fmt: skip
     return result.stdout
@@ -633,7 +631,7 @@ def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
         show
         for event in today.events()
         for show in event["shows"]
-        if show["is_active"] and moment(show["sale_finish_date"]) > today.now
+        if show["is_active"] and parsed(show["sale_finish_date"]) > today.now
     ]
     assert len(on_sale) > 3
 
@@ -641,12 +639,12 @@ def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
 HUGE = """
 import json, re
 from sandbox import World
-from sandbox.query import parse
+from sandbox.search.query import parse_query
 world = World(orders=10_000_000, seed=1, now="2027-02-01")
 orders = world.tables["orders"]
 def page(body):
     before = world.search.chunks_scanned
-    rows, paging = world.search.page(orders, parse(body), world.moment)
+    rows, paging = world.search.page(orders, parse_query(body), world.timestamp)
     return [len(rows), paging["total"], world.search.chunks_scanned - before]
 since = [{"column": "updated_at", "operator": ">=", "value": "2026-12-20T00:00:00+03:00"}]
 rich = [{"column": "price", "operator": ">", "value": 9000}]
@@ -679,8 +677,8 @@ def test_ten_million_orders_fit_into_300_mb_and_are_counted_once() -> None:
 
 def test_recorded_pages_are_served_with_the_same_filters() -> None:
     plan = {"A-1;1": {"id": "A-1;1", "zone_id": "A", "max_quantity": 5, "free_quantity": 2}}
-    world = RecordedWorld(REAL, now="2021-06-01T00:00:00+03:00", seats={152887: plan})
-    rows = json.loads((REAL / "orders_page.json").read_text())["data"]
+    world = RecordedWorld(REAL_PAGES, now="2021-06-01T00:00:00+03:00", seats={152887: plan})
+    rows = json.loads((REAL_PAGES / "orders_page.json").read_text())["data"]
     with serve(world) as server:
         assert get(server, "/orders").json()["data"] == rows
         unpaid = listed(server, "/orders", where("payed", 0))
@@ -818,7 +816,7 @@ def test_a_connection_is_kept_alive(own: Server) -> None:
 
 def test_the_command_serves_until_it_is_told_to_stop() -> None:
     command = [sys.executable, "-m", "sandbox", "--orders", "300", "--port", "0", "--now", NOW]
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     url = process.stdout.readline().split()[-1]
     token = process.stdout.readline().split()[-1]

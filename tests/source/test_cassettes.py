@@ -77,7 +77,7 @@ def since_lately(world: World, column: str) -> list[Row]:
 
 def listed(world: World, name: str) -> list[Row]:
     table = world.tables[name]
-    return table.rows(table.chunk(0, world.moment).keys.tolist(), world.moment)
+    return table.rows(table.chunk(0, world.timestamp).keys.tolist(), world.timestamp)
 
 
 WHOLE_LISTS = {
