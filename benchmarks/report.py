@@ -147,7 +147,8 @@ def markdown(results: Results, machine: dict[str, Any]) -> str:
         parts.append("")
     parts.append(
         "| suite | what | orders | seconds | CPU s | ClickHouse CPU s | rows/s | peak MB"
-        " | share of ideal | counters |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+        " | share of ideal | counters |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     )
     parts += [_line(measurement) for measurement in results.measurements]
     return "\n".join(parts) + "\n"
