@@ -19,7 +19,7 @@ import pytest
 
 from local_clickhouse import LocalClickHouseError, LocalServer, running_server
 from local_clickhouse.folder import ServerFolder
-from local_clickhouse.server import is_running
+from local_clickhouse.local_server import is_running
 from tests.support.clickhouse import quiet_ports
 from tests.support.paths import PROJECT
 
@@ -375,8 +375,8 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
     with running_server(tmp_path):
         pid = server_pid(tmp_path)
         os.kill(pid, signal.SIGSTOP)
-        monkeypatch.setattr("local_clickhouse.server.START_SECONDS", 1)
-        with pytest.raises(LocalClickHouseError, match="hangs: the running server did not answer"):
+        monkeypatch.setattr("local_clickhouse.local_server.START_SECONDS", 1)
+        with pytest.raises(LocalClickHouseError, match="hangs: the running server did not respond"):
             running_server(tmp_path).__enter__()
         os.kill(pid, signal.SIGCONT)
 
