@@ -181,11 +181,9 @@ def _build(record: JobRecord, report: RunReport, console: Console, *flags: str) 
 
 def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> None:
     """The marts as a page. They are what counts: without the page a run is no failure."""
-    from dashboard import write_dashboard
-
     try:
         with report.timed("page"):
-            report.page = write_dashboard(settings, warehouse)
+            report.page = export_dashboard(settings, warehouse)
     except RunError as error:
         report.page_problem = str(error)
 
@@ -279,10 +277,33 @@ def dashboard(settings: Settings) -> Path:
     Raises:
         ConfigurationError: There are no marts yet, or the page cannot be written.
     """
-    from dashboard import write_dashboard
-
     with open_warehouse(settings) as warehouse:
-        return write_dashboard(settings, warehouse)
+        return export_dashboard(settings, warehouse)
+
+
+def export_dashboard(settings: Settings, warehouse: Warehouse) -> Path:
+    """Read the marts and write `<QTICKETS_HOME>/dashboard.html`; return its path.
+
+    Raises:
+        ConfigurationError: There are no marts yet, or the file cannot be written.
+        ClickHouseError: The server cannot be reached, or rejected a query.
+    """
+    from dashboard import DashboardError, PageOptions, write_dashboard
+
+    path = settings.qtickets_home / "dashboard.html"
+    options = PageOptions(
+        database=warehouse.marts_db,
+        time_zone=settings.report_tz,
+        now=settings.report_now,
+        organiser=settings.org_name,
+        mode=settings.mode,
+    )
+    try:
+        with warehouse.connect(warehouse.transformer) as client:
+            write_dashboard(client, options, path)
+    except DashboardError as error:
+        raise ConfigurationError(str(error)) from error
+    return path
 
 
 def drop_demo(settings: Settings) -> None:

@@ -16,11 +16,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from rich.console import Console
 
-from dashboard.data import as_json, read_account
+from dashboard import DashboardError, PageOptions, write_dashboard
+from dashboard.data import as_json, read_page_data
 from dashboard.page import render
 from local_clickhouse import LocalServer
 from pipelines.errors import ConfigurationError, ServiceError
-from pipelines.run import dashboard, run
+from pipelines.run import dashboard, export_dashboard, run
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse, open_warehouse
 from sandbox import World, serve
@@ -36,16 +37,26 @@ Opener = Callable[..., Page]
 
 @dataclass
 class Marts:
-    """A small organiser's marts, the page that the run wrote, and its data."""
+    """The marts of a small organiser, the page that the run wrote, and the data of the page."""
 
     settings: Settings
     warehouse: Warehouse
     path: Path
-    account: Row
+    data: Row
+
+    @property
+    def options(self) -> PageOptions:
+        return PageOptions(
+            database="zakaz",
+            time_zone="Europe/Moscow",
+            now=self.settings.report_now,
+            organiser=self.settings.org_name,
+        )
 
     def read(self) -> Row:
-        """The data of the page, as the browser gets it."""
-        data: Row = json.loads(as_json(read_account(self.settings, self.warehouse)))
+        """Return the data of the page as the browser gets it."""
+        with self.warehouse.connect(self.warehouse.transformer) as client:
+            data: Row = json.loads(as_json(read_page_data(client, self.options)))
         return data
 
     def rows(self, sql: str) -> list[Row]:
@@ -87,7 +98,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
     assert report.page, report.page_problem
     with open_warehouse(settings) as warehouse:
         found = Marts(settings, warehouse, report.page, {})
-        found.account = found.read()
+        found.data = found.read()
         yield found
 
 
@@ -318,7 +329,7 @@ def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
     assert _sold(shown) == _sold(by_day)
 
     refunds = "sum(tickets_refunded) AS tickets, sum(refunded_amount) AS amount,"
-    refunds += " sum(refund_deduction_amount) AS kept"
+    refunds += " sum(refund_deduction_amount) AS deducted"
     by_event = mart(refunds, "fact_qtickets_refunds_daily", "refund_date", "event_id")
     shown = table(page, "refunds")
     assert shown.pop("total")["amount"] == sum(row["amount"] for row in by_event.values())
@@ -333,10 +344,10 @@ def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
     assert shown == promos
 
     attendance = marts.rows(
-        "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS came"
+        "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS scanned"
         " FROM fact_qtickets_attendance INNER JOIN dim_shows USING (show_id, event_id)"
         f" WHERE {LIVE} AND NOT is_deleted AND start_date BETWEEN {TODAY} - 29 AND {TODAY}"
-        " GROUP BY event_id HAVING came > 0"
+        " GROUP BY event_id HAVING scanned > 0"
     )
     assert table(page, "attendance") == sums_by(attendance, "event_id")
 
@@ -386,15 +397,17 @@ def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page:
         assert columns.get("expected") == row["expected"]
         if row["kind"] != "none":
             group = "event_id" if row["kind"] == "event" else "city"
-            usual = marts.row(
+            typical = marts.row(
                 "SELECT sum(tickets_so_far) / uniqExact(show_id) AS tickets"
                 f" FROM fact_qtickets_sales_pace WHERE is_over AND {group} = '{row[group]}'"
                 f" AND days_before_show = {row['days_left']}"
             )
-            assert columns["usual"] == pytest.approx(Decimal(usual["tickets"]), abs=Decimal("0.1"))
+            assert columns["typical"] == pytest.approx(
+                Decimal(typical["tickets"]), abs=Decimal("0.1")
+            )
     assert any(row["kind"] != "none" for row in expected)
     page.locator("[data-table=pace] button").nth(1).click()
-    assert page.locator("[data-table=pace] tr.chosen").count() == 1
+    assert page.locator("[data-table=pace] tr.selected").count() == 1
 
 
 def test_a_plan_is_held_against_the_same_events(
@@ -403,8 +416,8 @@ def test_a_plan_is_held_against_the_same_events(
     page = open_page(planned, fragment="period=7")
     expected = marts.rows(
         "SELECT event_id, sum(plan_tickets) AS plan_tickets, sum(plan_revenue) AS plan_revenue,"
-        " sum(fact_tickets) AS fact_tickets, sum(fact_revenue) AS fact_revenue FROM v_plan_vs_fact"
-        " WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
+        " sum(fact_tickets) AS actual_tickets, sum(fact_revenue) AS actual_revenue"
+        " FROM v_plan_vs_fact WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
         " GROUP BY event_id HAVING plan_tickets > 0"
     )
 
@@ -433,16 +446,16 @@ def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> N
 
 def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{script}} & \"'"
-    account = deepcopy(marts.account)
-    account["about"]["organiser"] = evil
-    account["events"]["name"] = [f"{evil} {index}" for index, _ in enumerate(account["event_ids"])]
-    account["cities"] = [f"{evil}{city}" for city in account["cities"]]
-    account["marks"] = [[evil, evil, str(index)] for index, _ in enumerate(account["marks"])]
-    account["promos"] = [[f"{evil}{index}", evil] for index, _ in enumerate(account["promos"])]
-    account["runs"] = {"started": [0], "finished": [1], "status": ["error"], "message": [evil],
+    data = deepcopy(marts.data)
+    data["about"]["organiser"] = evil
+    data["events"]["name"] = [f"{evil} {index}" for index, _ in enumerate(data["event_ids"])]
+    data["cities"] = [f"{evil}{city}" for city in data["cities"]]
+    data["utm"] = [[evil, evil, str(index)] for index, _ in enumerate(data["utm"])]
+    data["promos"] = [[f"{evil}{index}", evil] for index, _ in enumerate(data["promos"])]
+    data["runs"] = {"started": [0], "finished": [1], "status": ["error"], "message": [evil],
                        "warnings": [[evil]]}  # fmt: skip
 
-    page = open_page(account)
+    page = open_page(data)
 
     assert evil in page.inner_text("h1")
     assert f"{evil} " in page.inner_text("#events")
@@ -452,32 +465,32 @@ def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None
 
 
 def test_nothing_personal_and_nothing_secret_is_on_the_page(marts: Marts) -> None:
-    account = marts.account
-    text = str(account) + marts.path.read_text(encoding="utf-8").partition('id="data"')[0]
+    data = marts.data
+    text = str(data) + marts.path.read_text(encoding="utf-8").partition('id="data"')[0]
     assert "sandbox-token" not in text
     assert marts.settings.pii_salt(keep=False) not in text
     assert marts.warehouse.transformer.password not in text
     buyers = marts.rows("SELECT buyer_hash FROM dim_buyers")
     assert buyers
     assert not any(row["buyer_hash"] in text for row in buyers)
-    assert "@" not in str(account["marks"]) + str(account["promos"])
+    assert "@" not in str(data["utm"]) + str(data["promos"])
 
 
 def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener) -> None:
-    account = deepcopy(marts.account)
-    assert open_page(account).locator(".alert").count() == 0
-    account["freshness"]["status"] = ["stale"] * len(account["freshness"]["status"])
-    account["runs"] = {
+    data = deepcopy(marts.data)
+    assert open_page(data).locator(".alert").count() == 0
+    data["freshness"]["status"] = ["stale"] * len(data["freshness"]["status"])
+    data["runs"] = {
         "started": [1_781_500_000, 1_781_490_000],
         "finished": [1_781_500_010, 1_781_490_010],
         "status": ["error", "ok"],
         "message": ["QTickets refused the token.", ""],
         "warnings": [[], []],
     }
-    account["about"]["clock_is_real"] = True
-    account["about"]["made_at"] -= 10 * 3600
+    data["about"]["now_is_fixed"] = False
+    data["about"]["generated_at"] -= 10 * 3600
 
-    page = open_page(account)
+    page = open_page(data)
     alerts = page.inner_text(".alerts")
 
     assert "Данные устарели" in alerts
@@ -523,20 +536,20 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
             client.command(f"CREATE TABLE zakaz.kept_{row['name']} AS zakaz.{row['name']}")
             client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
         try:
-            account = marts.read()
+            data = marts.read()
         finally:
             for row in tables:
                 client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
                 client.command(f"DROP TABLE zakaz.kept_{row['name']} SYNC")
 
-    page = open_page(account)
+    page = open_page(data)
 
     assert "Продаж пока нет" in page.inner_text("main")
     assert "NaN" not in page.inner_text("main")
 
 
 def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener) -> None:
-    page = open_page(_large(marts.account, events=500, days=365))
+    page = open_page(_large(marts.data, events=500, days=365))
 
     size = Path(page.url.partition("#")[0].removeprefix("file://")).stat().st_size
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
@@ -552,11 +565,11 @@ def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener
     assert page.locator("#event option").count() == 501
 
 
-def _large(account: Row, events: int, days: int) -> Row:
-    """An account of so many events, each on sale for 150 days of the year: 75,000 rows of sales."""
+def _large(data: Row, events: int, days: int) -> Row:
+    """Page data of so many events, each on sale for 150 days of the year: 75,000 rows of sales."""
     draw = random.Random(1)
-    today = account["about"]["today"]
-    large = deepcopy(account)
+    today = data["about"]["today"]
+    large = deepcopy(data)
     large["about"]["first_day"] = today - days
     large["event_ids"] = [str(20_000 + index) for index in range(events)]
     starts = [today - days + draw.randrange(days + 60) for _ in range(events)]
@@ -574,7 +587,7 @@ def _large(account: Row, events: int, days: int) -> Row:
     large["attendance"] = {}
     sales: Row = {name: [] for name in ("day", "event", "city", "currency", "tickets", "revenue",
                                         "orders")}  # fmt: skip
-    sources = {name: [] for name in ("day", "event", "city", "currency", "mark", "tickets",
+    sources = {name: [] for name in ("day", "event", "city", "currency", "utm", "tickets",
                                      "revenue")}  # fmt: skip
     for event, start in enumerate(starts):
         for day in range(max(start - 150, today - days), min(start, today + 1)):
@@ -584,9 +597,9 @@ def _large(account: Row, events: int, days: int) -> Row:
                    "orders": (tickets + 1) // 2}  # fmt: skip
             for name, value in row.items():
                 sales[name].append(value)
-            mark = draw.randrange(len(large["marks"]))
+            utm = draw.randrange(len(large["utm"]))
             for name, column in sources.items():
-                column.append(row[name] if name != "mark" else mark)
+                column.append(row[name] if name != "utm" else utm)
     large["sales"], large["sources"] = sales, sources
     return large
 
@@ -601,7 +614,18 @@ def test_the_command_writes_the_page_alone(marts: Marts) -> None:
 def test_without_marts_the_command_says_what_to_do(marts: Marts) -> None:
     elsewhere = replace(marts.warehouse, marts_db="nowhere")
     with pytest.raises(ConfigurationError, match=r"Run first: python pipelines/qtickets\.py"):
-        read_account(marts.settings, elsewhere)
+        export_dashboard(marts.settings, elsewhere)
+
+
+def test_a_page_that_cannot_be_written_is_an_error_with_its_path(
+    marts: Marts, tmp_path: Path
+) -> None:
+    path = tmp_path / "missing" / "dashboard.html"
+    with (
+        marts.warehouse.connect(marts.warehouse.transformer) as client,
+        pytest.raises(DashboardError, match=rf"The dashboard {path} cannot be written: No such"),
+    ):
+        write_dashboard(client, marts.options, path)
 
 
 def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
