@@ -52,7 +52,7 @@ def render(data: dict[str, Any]) -> str:
     Texts of the service are in the packed data only, except the title, which is escaped. The
     Content-Security-Policy allows this one inline script and no request.
     """
-    script = page_script()
+    script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
         "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
@@ -67,9 +67,8 @@ def render(data: dict[str, Any]) -> str:
 
 
 @cache
-def page_script() -> str:
-    """Return the inline script: the chart library, and the scripts of the page in one scope."""
-    scripts = "\n".join(_read(f"script/{name}.js") for name in SCRIPTS)
+def _script() -> str:
+    scripts = "".join(_read(f"script/{name}.js") for name in SCRIPTS)
     return f'{_read("vendor/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{scripts}}})();\n'
 
 

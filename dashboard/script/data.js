@@ -66,15 +66,18 @@ class PageData {
     }
   }
 
-  // Sum columns of a table by `keyOf(row, table)`: Map of key → {column: sum}.
+  // Sum columns of a table by `keyOf(row, columns of the table)`: Map of key → {column: sum}.
   sumBy(name, keyOf, columns, first, last, filters) {
-    const table = this.tables[name];
+    const columnsByName = this.tables[name];
     const sums = new Map();
     this.forEachRow(name, first, last, filters, (row) => {
-      const key = keyOf(row, table);
+      const key = keyOf(row, columnsByName);
       let sum = sums.get(key);
-      if (!sum) sums.set(key, (sum = Object.fromEntries(columns.map((column) => [column, 0]))));
-      for (const column of columns) sum[column] += table[column][row];
+      if (!sum) {
+        sum = Object.fromEntries(columns.map((column) => [column, 0]));
+        sums.set(key, sum);
+      }
+      for (const column of columns) sum[column] += columnsByName[column][row];
     });
     return sums;
   }
@@ -95,8 +98,7 @@ class PageData {
 
   // Sales of the period by day, week (from Monday) or month.
   salesByInterval(first, last, filters) {
-    const length = last - first + 1;
-    const interval = length <= 124 ? "day" : length <= 430 ? "week" : "month";
+    const interval = intervalOf(last - first + 1);
     const columns = ["tickets", "revenue", "orders"];
     const byDay = this.sumBy("sales", (row, sales) => sales.day[row], columns, first, last, filters);
     const bars = [];
@@ -128,6 +130,12 @@ class PageData {
   }
 }
 
+// The interval that gives a chart not too many bars for a period of so many days.
+function intervalOf(days) {
+  if (days <= 124) return "day";
+  return days <= 430 ? "week" : "month";
+}
+
 // 1970-01-01 was a Thursday.
 function startsInterval(day, interval) {
   if (interval === "day") return true;
@@ -137,11 +145,11 @@ function startsInterval(day, interval) {
 
 // Float64 is exact for integers up to 2^53: 90 trillion rubles in kopecks.
 function typedColumns(columns) {
-  const table = { length: columns.day?.length ?? 0 };
+  const typed = { length: columns.day?.length ?? 0 };
   for (const [name, column] of Object.entries(columns)) {
-    table[name] = typeof column[0] === "number" ? Float64Array.from(column) : column;
+    typed[name] = typeof column[0] === "number" ? Float64Array.from(column) : column;
   }
-  return table;
+  return typed;
 }
 
 function rowsOf(columns) {

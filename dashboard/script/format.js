@@ -22,7 +22,7 @@ class Format {
     const forms = TEXTS[this.language][key].split("|");
     const categories = this.language === "ru" ? ["one", "few", "many"] : ["one", "other"];
     const form = categories.indexOf(this.pluralRules.select(count));
-    return (forms[form] ?? forms[forms.length - 1]).replace("{n}", this.number(count));
+    return (forms[form] ?? forms.at(-1)).replace("{n}", this.number(count));
   }
 
   // Formatters are cached: to create one is slow.

@@ -24,7 +24,10 @@ function readState(data) {
     currency: data.soldCurrencies.includes(currency) ? currency : data.soldCurrencies[0] ?? null,
   };
   if (!Object.hasOwn(TEXTS, state.language)) state.language = "ru";
-  if (state.from === null || state.to === null || state.from > state.to) state.from = state.to = null;
+  if (state.from === null || state.to === null || state.from > state.to) {
+    state.from = null;
+    state.to = null;
+  }
   return state;
 }
 

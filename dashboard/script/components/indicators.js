@@ -6,14 +6,18 @@ function changeIndicator(format, current, previous, isNeutral = false) {
   const isKnown = current !== null && previous !== null && previous !== undefined;
   const change = isKnown ? format.relativeChange(current, previous) : null;
   if (!change) return null;
-  const isFlat = Math.abs(change.ratio) < 0.0005;
-  const kind = isFlat || isNeutral ? "flat" : change.ratio > 0 ? "up" : "down";
-  const arrow = isFlat ? "" : change.ratio > 0 ? "▲ " : "▼ ";
-  return element("span", { class: `delta ${kind}` },
+  const direction = directionOf(change.ratio);
+  const arrow = { up: "▲ ", down: "▼ ", flat: "" }[direction];
+  return element("span", { class: `delta ${isNeutral ? "flat" : direction}` },
     element("span", { "aria-hidden": "true" }, arrow), change.text);
 }
 
-// The background of a table row.
+function directionOf(ratio) {
+  if (Math.abs(ratio) < 0.0005) return "flat";
+  return ratio > 0 ? "up" : "down";
+}
+
+// A bar behind the name in a table row.
 function shareBar(share) {
   const bar = element("span", { class: "bar", "aria-hidden": "true" });
   bar.style.setProperty("--share", Math.max(0, share));

@@ -63,16 +63,18 @@ function sortEventRows(rows, { column, descending }, locale) {
 function sortHeading(page, column, key, kind) {
   const isSorted = page.sort.column === column;
   const { descending } = page.sort;
+  const order = descending ? "descending" : "ascending";
+  const arrow = descending ? " ↓" : " ↑";
   const onclick = () => {
     // Texts and dates are sorted in ascending order first, numbers in descending order.
     page.sort = { column, descending: isSorted ? !descending : column !== "name" && column !== "starts" };
     page.render();
   };
   return element("th", {
-    scope: "col", class: kind, "aria-sort": isSorted ? (descending ? "descending" : "ascending") : null,
+    scope: "col", class: kind, "aria-sort": isSorted ? order : null,
   }, element("button", { type: "button", id: `sort-${column}`, onclick },
     page.text(key),
-    element("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (descending ? " ↓" : " ↑") : "")));
+    element("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? arrow : "")));
 }
 
 function eventRow(page, row) {

@@ -34,7 +34,7 @@ function showKey({ data }, show) {
 function paceRow(page, show, isSelected) {
   const { data, format } = page;
   const key = showKey(page, show);
-  const sold = show.curve[show.curve.length - 1];
+  const sold = show.curve.at(-1);
   const typical = typicalTickets(data, show, show.days_left);
   const onclick = () => {
     page.selectedShow = key;
@@ -92,6 +92,12 @@ function showTime(format, show) {
   return time ? `${dayText}, ${time}` : dayText;
 }
 
+// The number of tickets sold by that day, or null for days to come.
+function actualTickets(show, daysLeft) {
+  if (daysLeft < show.days_left) return null;
+  return daysLeft > show.from ? 0 : show.curve[show.from - daysLeft];
+}
+
 // The mean number of tickets that past shows had sold by that day, or null without past shows.
 function typicalTickets(data, show, daysLeft) {
   if (show.typical === null) return null;
@@ -107,7 +113,7 @@ function paceChart(page, host, show) {
   const typical = [];
   for (let day = Math.max(show.from, PACE_DAYS_SHOWN); day >= 0; day--) {
     days.push(day);
-    actual.push(day < show.days_left ? null : day > show.from ? 0 : show.curve[show.from - day]);
+    actual.push(actualTickets(show, day));
     typical.push(typicalTickets(data, show, day));
   }
   page.charts.pace(host, {
