@@ -494,9 +494,9 @@ def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener
     alerts = page.inner_text(".alerts")
 
     assert "Данные устарели" in alerts
-    assert "Последний запуск не удался" in alerts
+    assert "Последний запуск завершился ошибкой" in alerts
     assert "QTickets refused the token." in alerts
-    assert "Страница сделана 10 часов назад" in alerts
+    assert "Страница создана 10 часов назад" in alerts
     assert "Последний день" in page.inner_text("#card-today"), "June is not today"
 
 
@@ -638,5 +638,5 @@ def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
         run(marts.settings.model_copy(update=nobody_answers), Console(quiet=True))
 
     page = open_page(marts.path)
-    assert "Последний запуск не удался" in page.inner_text(".alert.bad")
+    assert "Последний запуск завершился ошибкой" in page.inner_text(".alert.bad")
     assert metrics(page, "period") == before

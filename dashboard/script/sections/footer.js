@@ -50,6 +50,6 @@ function footnotes(page) {
     notes.push(page.text("history", format.date(data.history_from)));
   }
   const deleted = data.salesOfDeletedEvents(...page.period, state.currency);
-  if (deleted.tickets || deleted.revenue) notes.push(`${page.text("deleted", page.money(deleted.revenue))}.`);
+  if (deleted.tickets || deleted.revenue) notes.push(page.text("deleted", page.money(deleted.revenue)));
   return notes;
 }
