@@ -1,4 +1,4 @@
-"""The page, in a real browser: what it shows is what the marts say."""
+"""The page in a real browser: its numbers are those of the marts."""
 
 import json
 import os
@@ -92,7 +92,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
             clickhouse_host=None,
         )
         with pytest.MonkeyPatch.context() as patch:
-            # Test ids: nobody's .env, nobody's server.
+            # Without the .env of the checkout.
             patch.chdir(home)
             report = run(settings, Console(quiet=True))
     assert report.page, report.page_problem
@@ -104,7 +104,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
 
 @pytest.fixture(scope="module")
 def planned(marts: Marts) -> Iterator[Row]:
-    """The data of the page once there is a plan: two events, some days of June."""
+    """The data of the page with a plan: two events, three days of June."""
     events = marts.rows(
         "SELECT event_id, city FROM fact_qtickets_sales_daily WHERE currency = 'RUB'"
         f" AND sales_date > {TODAY} - 30 GROUP BY event_id, city ORDER BY sum(revenue) DESC LIMIT 2"
@@ -135,7 +135,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
-    """Opens a page from a file, and fails the test if it errs or asks the network for anything."""
+    """Open a page from a file; fail the test on an error or a network request."""
     contexts, requests, errors = [], [], []
 
     def opened(source: Path | Row, *, fragment: str = "", **context: Any) -> Page:
@@ -167,24 +167,25 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
 
 
 def metrics(page: Page, card: str) -> dict[str, str]:
-    """The exact numbers of a card; checked to be what the reader sees, but for rounding."""
+    """Return the exact numbers of a card. The visible texts must be the same, rounded."""
     found = page.eval_on_selector_all(
         f"[data-metric^='{card}.']",
         "all => all.map(one => [one.dataset.metric, one.value, one.textContent])",
     )
     for name, value, text in found:
-        assert seen(text) in (value, None) or abs(seen(text) - Decimal(value)) < 1, (name, text)
+        visible = visible_number(text)
+        assert visible is None or abs(visible - Decimal(value)) < 1, (name, text)
     return {name.partition(".")[2]: value for name, value, _ in found}
 
 
-def seen(text: str) -> Decimal | None:
-    """The number in a Russian text: "1 234,50 ₽"."""
+def visible_number(text: str) -> Decimal | None:
+    """Return the number in a Russian text: "1 234,50 ₽"."""
     digits = "".join(char for char in text if char.isdigit() or char == ",").replace(",", ".")
     return Decimal(digits) if digits else None
 
 
 def table(page: Page, name: str) -> dict[str, dict[str, Decimal]]:
-    """Exact numbers of a table by row and column; every row, also those behind "show all"."""
+    """Return the exact numbers of a table by row and column, including rows behind "show all"."""
     more = page.locator(f"#more-{name}")
     if more.count() and "Показать" in more.inner_text():
         more.click()
@@ -253,7 +254,7 @@ def test_a_period_has_sales_by_day_of_payment_and_refunds_by_their_own_day(
     }
 
 
-def test_filters_of_city_event_and_dates_change_every_number_as_the_marts_say(
+def test_filters_of_city_event_and_dates_apply_to_every_number(
     marts: Marts, open_page: Opener
 ) -> None:
     page = open_page(marts.path)
@@ -306,7 +307,7 @@ def _title(city: str) -> str:
     return "-".join(part[0].upper() + part[1:] for part in city.split("-"))
 
 
-def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
+def test_each_table_equals_its_mart(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path)
     month = f"{LIVE} AND currency = 'RUB' AND {{}} > {TODAY} - 30"
 
@@ -378,7 +379,7 @@ def test_events_have_their_sales_and_seats(marts: Marts, open_page: Opener) -> N
     }
 
 
-def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page: Opener) -> None:
+def test_pace_compares_each_show_on_sale_with_past_shows(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path)
     expected = marts.rows(
         "WITH now AS (SELECT show_id, event_id, city, min(days_before_show) AS days_left,"
@@ -410,7 +411,7 @@ def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page:
     assert page.locator("[data-table=pace] tr.selected").count() == 1
 
 
-def test_a_plan_is_held_against_the_same_events(
+def test_a_plan_is_compared_with_sales_of_the_same_events(
     marts: Marts, planned: Row, open_page: Opener
 ) -> None:
     page = open_page(planned, fragment="period=7")
@@ -428,7 +429,7 @@ def test_a_plan_is_held_against_the_same_events(
     assert total["plan_revenue"] == sum(row["plan_revenue"] for row in expected)
 
 
-def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> None:
+def test_amounts_in_different_currencies_are_never_added(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path, fragment="period=all")
     revenue = {
         row["currency"]: row["revenue"]
@@ -444,7 +445,7 @@ def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> N
         assert ("₽" if label == "RUB" else "₸") in page.inner_text(".card.period .hero")
 
 
-def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None:
+def test_texts_of_the_service_are_never_html(marts: Marts, open_page: Opener) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{script}} & \"'"
     data = deepcopy(marts.data)
     data["about"]["organiser"] = evil
@@ -476,7 +477,7 @@ def test_nothing_personal_and_nothing_secret_is_on_the_page(marts: Marts) -> Non
     assert "@" not in str(data["utm"]) + str(data["promos"])
 
 
-def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener) -> None:
+def test_stale_data_and_failed_runs_are_shown_at_the_top(marts: Marts, open_page: Opener) -> None:
     data = deepcopy(marts.data)
     assert open_page(data).locator(".alert").count() == 0
     data["freshness"]["status"] = ["stale"] * len(data["freshness"]["status"])
@@ -500,7 +501,7 @@ def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener
     assert "Последний день" in page.inner_text("#card-today"), "June is not today"
 
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "desktop, light, Russian": {"color_scheme": "light", "locale": "ru-RU"},
     "phone, dark, English": {
         "color_scheme": "dark",
@@ -511,10 +512,12 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_serious_barrier(marts: Marts, open_page: Opener, look: str) -> None:
+def test_accessibility_has_no_serious_violation(marts: Marts, open_page: Opener, look: str) -> None:
     page = open_page(marts.path, **LOOKS[look])
     assert page.get_attribute("html", "lang") == ("en" if "English" in look else "ru")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scroll"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        "no horizontal scrolling"
+    )
 
     violations = Axe().run(page).response["violations"]
 
@@ -548,7 +551,7 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
     assert "NaN" not in page.inner_text("main")
 
 
-def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener) -> None:
+def test_a_page_of_500_events_and_a_year_is_small_and_fast(marts: Marts, open_page: Opener) -> None:
     page = open_page(_large(marts.data, events=500, days=365))
 
     size = Path(page.url.partition("#")[0].removeprefix("file://")).stat().st_size
@@ -566,7 +569,7 @@ def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener
 
 
 def _large(data: Row, events: int, days: int) -> Row:
-    """Page data of so many events, each on sale for 150 days of the year: 75,000 rows of sales."""
+    """Return page data in which each event is on sale for 150 days: 75,000 rows of sales."""
     draw = random.Random(1)
     today = data["about"]["today"]
     large = deepcopy(data)
@@ -587,7 +590,7 @@ def _large(data: Row, events: int, days: int) -> Row:
     large["attendance"] = {}
     sales: Row = {name: [] for name in ("day", "event", "city", "currency", "tickets", "revenue",
                                         "orders")}  # fmt: skip
-    sources = {name: [] for name in ("day", "event", "city", "currency", "utm", "tickets",
+    sources: Row = {name: [] for name in ("day", "event", "city", "currency", "utm", "tickets",
                                      "revenue")}  # fmt: skip
     for event, start in enumerate(starts):
         for day in range(max(start - 150, today - days), min(start, today + 1)):
@@ -604,7 +607,7 @@ def _large(data: Row, events: int, days: int) -> Row:
     return large
 
 
-def test_the_command_writes_the_page_alone(marts: Marts) -> None:
+def test_the_command_writes_the_page_without_a_run(marts: Marts) -> None:
     before = marts.path.read_bytes()
     marts.path.unlink()
     assert dashboard(marts.settings) == marts.path
@@ -628,14 +631,14 @@ def test_a_page_that_cannot_be_written_is_an_error_with_its_path(
         write_dashboard(client, marts.options, path)
 
 
-def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
+def test_after_a_failed_run_the_page_shows_the_error_and_the_previous_numbers(
     marts: Marts, open_page: Opener
 ) -> None:
     before = metrics(open_page(marts.path), "period")
-    nobody_answers = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
+    unreachable = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
 
     with pytest.raises(ServiceError):
-        run(marts.settings.model_copy(update=nobody_answers), Console(quiet=True))
+        run(marts.settings.model_copy(update=unreachable), Console(quiet=True))
 
     page = open_page(marts.path)
     assert "Последний запуск завершился ошибкой" in page.inner_text(".alert.bad")
