@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PageOptions:
-    """What the page needs to know besides the marts."""
+    """What the page shows or needs that is not in the marts."""
 
     database: str
     """The database of the marts."""

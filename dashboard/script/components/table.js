@@ -1,4 +1,4 @@
-// Tables. Each number has its exact value in a <data> element: for tests, and for scripts of others.
+// Tables. The exact value of each number is in a <data> element, for tests and other programs.
 
 const ROWS_SHOWN = 8;
 
