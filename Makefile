@@ -23,10 +23,11 @@ test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and
 bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(INSTALLED)  ## ruff and mypy
+lint: $(INSTALLED)  ## ruff, mypy, oxlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard deploy
+	@$(BIN)/python -m tools.lint_page
 
 pins:  ## pin what requirements.in and deploy/requirements.in name; needs uv
 	@uv pip compile $(PIN) requirements.in -o requirements.txt
