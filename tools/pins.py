@@ -20,7 +20,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 LIBRARY_FILE = "qtickets_source/requirements.txt"
 LIBRARY_HEADER = """\
-# Written by `make pins`: the dependencies of [project] in pyproject.toml, for a copy of this folder.
+# Written by `make pins` from the dependencies in pyproject.toml, for a copy of this folder.
 # A destination of dlt brings more: dlt[duckdb], dlt[filesystem], …
 """
 
@@ -85,7 +85,7 @@ def library_requirements(pyproject: dict[str, Any]) -> str:
 def pinned_versions(text: str) -> dict[str, set[str]]:
     """Return the versions of each package in a compiled file; markers may make them several."""
     found: dict[str, set[str]] = {}
-    for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.M):
+    for name, version in re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==(\S+)", text, re.M):
         found.setdefault(name, set()).add(version)
     return found
 
@@ -135,7 +135,9 @@ def compile_file(project: Path, file: CompiledFile) -> None:
     oldest = re.match(r">=([\d.]+)", pyproject["project"]["requires-python"])
     assert oldest, "requires-python in pyproject.toml has to begin with the oldest Python: >=3.…"
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", oldest[1]]
-    command += ["--no-annotate", "--no-header", "--generate-hashes", "--output-file", file.path]
+    # pip refuses a package that others require with an extra, unless its pin names the extra too.
+    command += ["--generate-hashes", "--no-strip-extras", "--no-annotate", "--no-header"]
+    command += ["--output-file", file.path]
     command += ["pyproject.toml"] if file.with_library else []
     command += [f"--group={group}" for group in file.groups]
     command += ["--constraint", file.constraint] if file.constraint else []
