@@ -68,8 +68,8 @@ run_here() {
 
 # The source, which a release is made of.
 contents() {
-  (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt cassettes dashboard \
-    dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
+  (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt cassettes \
+    dashboard dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
     ! -path '*/__pycache__/*' ! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' \
     ! -path 'deploy/secrets/*' -print0 | LC_ALL=C sort -z)
 }

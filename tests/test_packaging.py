@@ -147,6 +147,16 @@ def test_the_pins_name_no_index_and_no_address() -> None:
         assert not re.search(r"://|--(index|extra-index|find-links)", text), file.path
 
 
+@pytest.mark.parametrize("name", ["Makefile", "deploy/install.sh", "deploy/Dockerfile"])
+def test_every_installation_checks_the_hashes(name: str) -> None:
+    text = (PROJECT / name).read_text().replace("\\\n", " ")
+    installations = re.findall(r"pip\"? install .*--requirement .*", text)
+
+    assert installations
+    for command in installations:
+        assert "--require-hashes" in command
+
+
 # Python versions ----------------------------------------------------------------------------------
 
 
