@@ -195,7 +195,14 @@ def test_a_python_outside_of_the_range_is_refused_with_the_range_and_a_command(
 
     install = ["deploy/install.sh", "--root", str(tmp_path / "root"), "--python", sys.executable]
     for command in (["make", "run", f"PYTHON={sys.executable}"], install):
-        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=checkout,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode != 0
         assert needed in done.stderr
         assert re.search(rf"Try: .*(PYTHON=|--python \S*)python3\.{oldest}$", done.stderr, re.M)
@@ -259,7 +266,7 @@ def test_ci_runs_on_a_clone_with_nothing_beside_it(
 
     done = subprocess.run(
         ["bash", checkout / ".ci" / "run"],
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,
