@@ -33,7 +33,7 @@ def main() -> int:
     lines += ["})();", ""]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "page.js").write_text("\n".join(lines), encoding="utf-8")
-        result = subprocess.run(  # noqa: S603
+        result = subprocess.run(
             [oxlint, "--config", str(CONFIG), "--format", "unix", "page.js"],
             cwd=folder,
             capture_output=True,
