@@ -23,7 +23,7 @@ class FileService:
 
     Args:
         file: The orders.
-        orders: Serve only the first so many of them.
+        orders: Serve only this number of them, the first ones.
     """
 
     def __init__(self, file: OrderFile, orders: int) -> None:

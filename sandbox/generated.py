@@ -189,7 +189,7 @@ class World(Clock):
 
     def _add(self, show: int, tickets: int, price: float | None, timestamp: int) -> Row:
         with self.lock:
-            plan, it = self.plan, self.plan.schedule.shows[show]
+            plan, its_show = self.plan, self.plan.schedule.shows[show]
             index = max(self.visible_orders.generated(timestamp) - 1, 0)
             id_ = FIRST_ORDER_ID + index * plan.stride + plan.stride // 8
             while id_ in self.edits.added:
@@ -197,13 +197,14 @@ class World(Clock):
             if plan.index_of(id_) != index:
                 raise ValueError("too many orders were added at the same time")
             (client,) = clients(plan.random, client_of(plan.random, np.array([index])).tolist())
-            original = it.prices[0] * 100
+            original = its_show.prices[0] * 100
             paid = original if price is None else round(price * 100)
             places, numbered = int(plan.seats_planned[show, 0]), bool(plan.numbered[show, 0])
             ticket_ids = range(id_ * TICKETS_PER_ID, id_ * TICKETS_PER_ID + tickets)
             rows = [
                 Ticket(
-                    ticket_id, bits, it.id, *seat_of(it.zones()[0], numbered, places, bits),
+                    ticket_id, bits, its_show.id,
+                    *seat_of(its_show.zones()[0], numbered, places, bits),
                     max(original, paid), max(original - paid, 0), 1,
                     timestamp - 60, timestamp, NEVER, NEVER, NEVER, timestamp,
                 )

@@ -47,8 +47,8 @@ class Seating:
     def _sum_by_zone(
         self, timelines: OrderTimelines, chosen: Flags, quantity: Ints, show: int
     ) -> list[int]:
-        mine = (timelines.ticket_show == show) & chosen[timelines.order_of]
-        sums = np.bincount(timelines.zone[mine], quantity[mine], minlength=ZONES)
+        of_show = (timelines.ticket_show == show) & chosen[timelines.order_of]
+        sums = np.bincount(timelines.zone[of_show], quantity[of_show], minlength=ZONES)
         return [int(total) for total in sums]
 
     def occupied(self, show: int, now: int) -> Occupied:
@@ -66,13 +66,13 @@ class Seating:
 
     def _occupied_by(self, rows: list[Row], show: int) -> list[tuple[int, int, bool]]:
         """Return (zone, quantity, whether paid) of the valid tickets of these orders."""
-        it = self.plan.schedule.shows[show]
-        zones = {slug: number for number, (slug, _) in enumerate(it.zones())}
+        its_show = self.plan.schedule.shows[show]
+        zones = {slug: number for number, (slug, _) in enumerate(its_show.zones())}
         return [
             (zones[ticket["seat_id"].rpartition("-")[0]], ticket["quantity"], payed)
             for row in rows
             for ticket, payed in valid_tickets(row)
-            if ticket["show_id"] == it.id
+            if ticket["show_id"] == its_show.id
         ]
 
     def capacity(self, show: int) -> list[int]:
@@ -106,12 +106,20 @@ class Seating:
         show = schedule.number_of_show.get(show_id)
         if show is None or schedule.shows[show].created > now:
             return None
-        it, occupied, room = schedule.shows[show], self.occupied(show, now), self.capacity(show)
+        its_show, occupied, room = (
+            schedule.shows[show],
+            self.occupied(show, now),
+            self.capacity(show),
+        )
         currency = schedule.events[int(schedule.event_of[show])].currency
         rows = []
-        for zone, (slug, name) in enumerate(it.zones()):
+        for zone, (slug, name) in enumerate(its_show.zones()):
             paid, reserved = occupied[zone]
-            priced = {"price": it.prices[zone], "currency_id": currency, "color_theme_id": zone + 1}
+            priced = {
+                "price": its_show.prices[zone],
+                "currency_id": currency,
+                "color_theme_id": zone + 1,
+            }
             if not self.plan.numbered[show, zone]:
                 quantities = {"room": room[zone], "paid": paid, "reserved": reserved}
                 rows.append(
@@ -140,15 +148,15 @@ class Seating:
         """Return the ids of the orders with tickets of a show, edited orders included."""
         show = self.plan.schedule.number_of_show[show_id]
         timelines = self._timelines_of(int(self.plan.schedule.event_of[show]))
-        mine = np.zeros(len(timelines.index), dtype=np.bool_)
-        mine[timelines.order_of[timelines.ticket_show == show]] = True
-        mine &= timelines.created <= now
-        changed = [
+        of_show = np.zeros(len(timelines.index), dtype=np.bool_)
+        of_show[timelines.order_of[timelines.ticket_show == show]] = True
+        of_show &= timelines.created <= now
+        edited = [
             row["id"]
             for row in self.orders.edits.rows(now)
             if any(ticket["show_id"] == show_id for ticket in row["baskets"])
         ]
-        return sorted({*timelines.id[mine].tolist(), *changed})
+        return sorted({*timelines.id[of_show].tolist(), *edited})
 
 
 def seat_row(

@@ -316,8 +316,8 @@ class OrderTimelines:
 
     def occupied(self, now: int) -> tuple[Ints, Ints]:
         """Return each ticket's (paid, reserved) quantity at `now`; 0 if it occupies no seat."""
-        alive = (self.created <= now) & (self.deleted_at(now) == NEVER)
-        occupied = self.quantity * (alive[self.order_of] & (self.ticket_refunded_at > now))
+        exists = (self.created <= now) & (self.deleted_at(now) == NEVER)
+        occupied = self.quantity * (exists[self.order_of] & (self.ticket_refunded_at > now))
         paid = (self.paid_at <= now)[self.order_of]
         return occupied * paid, occupied * ~paid
 

@@ -35,7 +35,7 @@ def where(column: str, value: Any = None, operator: str = "=") -> Row:
 
 
 def listed(server: Server, path: str, *conditions: Row, **more: Any) -> list[Row]:
-    """All rows of a list, page after page."""
+    """Return all rows of a list, read page by page."""
     rows: list[Row] = []
     page = 1
     while True:
@@ -99,7 +99,7 @@ def test_the_query_string_is_ignored_and_the_body_of_the_get_is_honoured(server:
     [("/orders", 50), ("/clients", 100), ("/events", 10), ("/discounts", 100),
      ("/promo-codes", 500), ("/baskets", 100)],
 )  # fmt: skip
-def test_lists_have_the_page_sizes_seen_and_count_records(
+def test_lists_have_the_observed_page_sizes_and_a_total_of_rows(
     server: Server, path: str, size: int
 ) -> None:
     rows = listed(server, path)
@@ -150,7 +150,7 @@ def test_every_operator_filters_as_python_does(
     assert listed(server, "/orders", condition, perPage=200) == wanted
 
 
-def test_conditions_are_joined_by_and_on_other_lists_too(server: Server) -> None:
+def test_all_conditions_of_other_lists_must_match(server: Server) -> None:
     codes = get(server, "/promo-codes").json()["data"]
     some = codes[0]["discount_id"]
     conditions = [where("discount_id", some), where("deleted_at", None, "null")]
@@ -179,7 +179,7 @@ def test_tickets_are_listed_with_their_orders_id(server: Server, orders: list[Ro
     assert {ticket["id"]: ticket["order_id"] for ticket in scanned} == wanted
 
 
-def test_single_rows_are_what_the_lists_hold(server: Server, orders: list[Row]) -> None:
+def test_a_single_row_equals_the_row_of_the_list(server: Server, orders: list[Row]) -> None:
     order = orders[100]
     assert get(server, f"/orders/{order['id']}").json() == {"data": order}
     client = get(server, f"/clients/{order['client_id']}").json()["data"]
@@ -216,7 +216,7 @@ def test_errors_look_like_the_captured_ones(server: Server) -> None:
         {"orderBy": {"nonsense": "asc"}},
     ],
 )
-def test_what_the_service_cannot_handle_is_its_unhandled_503(server: Server, body: Row) -> None:
+def test_an_invalid_query_gets_the_unhandled_503(server: Server, body: Row) -> None:
     answer = get(server, "/orders", body)
     assert answer.status_code == 503
     expected = {"error": "Unknown error", "status": 503, "code": "UNKNOWN_ERROR", "info": []}
@@ -236,8 +236,8 @@ def test_writes_are_refused_and_counted(own: Server) -> None:
 # -- seats -----------------------------------------------------------------------------------------
 
 
-def held(rows: list[Row]) -> Counter[tuple[int, str]]:
-    """Quantities by (show, paid or reserved) that these orders hold."""
+def occupied(rows: list[Row]) -> Counter[tuple[int, str]]:
+    """Return the quantities by (show, paid or reserved) that these orders occupy."""
     found: Counter[tuple[int, str]] = Counter()
     for order in rows:
         for ticket in order["baskets"]:
@@ -248,8 +248,8 @@ def held(rows: list[Row]) -> Counter[tuple[int, str]]:
 
 
 def assert_seats_follow_the_orders(world: World) -> dict[int, int]:
-    """Returns free seats by show."""
-    wanted, left = held(world.orders()), {}
+    """Check the seats of all shows, and return the free seats by show."""
+    wanted, left = occupied(world.orders()), {}
     for event in world.events():
         for show in event["shows"]:
             seats = world.seats(show["id"])
@@ -278,7 +278,7 @@ def test_seats_follow_the_orders_as_the_clock_moves() -> None:
     assert all(len(totals) == 1 for totals in capacities.values())
 
 
-def test_seats_follow_actions_on_single_orders() -> None:
+def test_seats_follow_edits_of_single_orders() -> None:
     world = World(orders=500, seed=5, now="2026-05-03")
     before = assert_seats_follow_the_orders(world)
     sold = world.sell(tickets=3)
@@ -340,7 +340,7 @@ def test_barcodes_are_the_valid_tickets_of_a_show(server: Server, orders: list[R
 
 # -- rows ------------------------------------------------------------------------------------------
 
-WIDER = {  # documented or told, but not in the captured pages
+WIDER = {  # documented or observed elsewhere, but not in the captured pages
     "price": float, "original_price": float, "ticket_original_price": float,
     "discount_value": float, "ticket_amount": float, "refunded_at": str, "refunded_amount": float,
     "refunded_deduction_amount": float, "fields": dict, "middlename": str,
@@ -353,7 +353,7 @@ LINKS = {"primary_orders", "secondary_orders"}
 
 
 def shape_of(rows: list[Row]) -> dict[str, set[type]]:
-    """Types by path, over all rows."""
+    """Return the types of all rows by path."""
     shape: dict[str, set[type]] = defaultdict(set)
 
     def walk(value: Any, path: str, name: str) -> None:
@@ -375,9 +375,7 @@ def shape_of(rows: list[Row]) -> dict[str, set[type]]:
     [("/orders", "orders_page"), ("/events", "events_page"), ("/clients", "clients_page"),
      ("/discounts", "discounts_page"), ("/promo-codes", "promo_codes_page")],
 )  # fmt: skip
-def test_rows_have_the_shape_of_the_real_ones_field_for_field(
-    server: Server, path: str, file: str
-) -> None:
+def test_rows_have_the_fields_and_types_of_real_ones(server: Server, path: str, file: str) -> None:
     real = shape_of(json.loads((REAL_PAGES / f"{file}.json").read_text())["data"])
     ours = shape_of(listed(server, path, perPage=200))
     assert set(ours) == set(real)
@@ -421,7 +419,7 @@ def test_money_adds_up_in_every_order(orders: list[Row]) -> None:
             assert (ticket["barcode"] is None) == (not order["payed"])
 
 
-def test_stamps_follow_what_happened(orders: list[Row]) -> None:
+def test_timestamps_are_consistent_within_an_order(orders: list[Row]) -> None:
     for order in orders:
         updated = parsed(order["updated_at"])
         for name in ("created_at", "payed_at", "deleted_at"):
@@ -443,7 +441,7 @@ def test_stamps_follow_what_happened(orders: list[Row]) -> None:
     assert all(a["created_at"] <= b["created_at"] for a, b in pairwise(orders))
 
 
-def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Row]) -> None:
+def test_the_world_has_all_kinds_of_orders(orders: list[Row]) -> None:
     paid = [order for order in orders if order["payed"]]
     tickets = [ticket for order in orders for ticket in order["baskets"]]
     free = [order for order in paid if order["price"] == 0]
@@ -473,7 +471,7 @@ def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Ro
     assert kinds == dict.fromkeys(kinds, True)
 
 
-def test_exchanged_orders_name_each_other(orders: list[Row]) -> None:
+def test_exchanged_orders_refer_to_each_other(orders: list[Row]) -> None:
     by_id = {order["id"]: order for order in orders}
     exchanged = [order for order in orders if order.get("secondary_orders")]
     for order in exchanged:
@@ -484,7 +482,7 @@ def test_exchanged_orders_name_each_other(orders: list[Row]) -> None:
         assert new["price"] == order["price"]
 
 
-def test_restored_orders_are_alive_again() -> None:
+def test_a_restored_order_is_deleted_only_until_its_restoration() -> None:
     world = World(orders=3000, seed=2, now="2027-03-01")
     timelines = world.order_chunks.timelines(0, world.timestamp)
     restored = [int(id_) for id_ in timelines.id[timelines.restored_at < world.timestamp]]
@@ -497,7 +495,7 @@ def test_restored_orders_are_alive_again() -> None:
     assert all(is_valid(ticket) for ticket in order["baskets"])
 
 
-def test_personal_data_is_named_and_stays_out_of_everything_else(server: Server) -> None:
+def test_personal_data_is_listed_and_is_in_no_other_row(server: Server) -> None:
     world = world_of(server)
     personal = set(world.personal_data(3000))
     assert len(personal) > 1000
@@ -507,10 +505,10 @@ def test_personal_data_is_named_and_stays_out_of_everything_else(server: Server)
     assert not [data for data in personal if data in events]
 
 
-# -- the clock and actions -------------------------------------------------------------------------
+# -- the clock and edits ---------------------------------------------------------------------------
 
 
-def test_the_clock_is_set_over_http_and_everything_follows(own: Server) -> None:
+def test_the_clock_is_set_over_http_and_decides_what_is_visible(own: Server) -> None:
     before = get(own, "/orders").json()["paging"]["total"]
     answer = requests.post(f"{own.origin}/sandbox/clock", json={"advance_hours": 240}, timeout=5)
     assert answer.json() == {"now": "2026-07-11T12:00:00+03:00"}
@@ -524,7 +522,7 @@ def test_the_clock_is_set_over_http_and_everything_follows(own: Server) -> None:
     assert wrong.status_code == 400
 
 
-def test_a_later_view_changes_only_what_is_stamped_later() -> None:
+def test_a_row_that_changes_gets_a_later_updated_at() -> None:
     world = World(orders=2000, seed=4, now=NOW)
     before = {order["id"]: order for order in world.orders()}
     world.advance(hours=72)
@@ -538,7 +536,7 @@ def test_a_later_view_changes_only_what_is_stamped_later() -> None:
     assert changed > 5
 
 
-def test_actions_change_one_order_and_are_seen_everywhere(own: Server) -> None:
+def test_an_edit_changes_one_order_in_all_lists(own: Server) -> None:
     world = world_of(own)
     total = world.count()
     sold = world.sell(tickets=3, price=100.5)
@@ -571,7 +569,7 @@ def test_actions_change_one_order_and_are_seen_everywhere(own: Server) -> None:
     assert world.order(sold)["baskets"][2]["id"] == third
 
 
-def test_actions_work_on_generated_orders_however_old(own: Server) -> None:
+def test_generated_orders_of_any_age_can_be_edited(own: Server) -> None:
     world = world_of(own)
     old = next(o for o in world.orders() if o["payed"] and all(map(is_valid, o["baskets"])))
     world.cancel(old["id"])
@@ -623,7 +621,7 @@ def test_another_seed_is_another_organiser() -> None:
     assert len({sha256(text.encode()).hexdigest() for text in texts}) == 2
 
 
-def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
+def test_the_demo_world_gains_orders_and_keeps_old_ones() -> None:
     today, tomorrow = demo_world(now="2026-11-21"), demo_world(now="2026-11-22")
     assert 10 < tomorrow.count() - today.count() < 120
     assert today.orders(0, 500) == tomorrow.orders(0, 500)
@@ -665,11 +663,11 @@ def test_ten_million_orders_fit_into_300_mb_and_are_counted_once() -> None:
     assert found["peak_kb"] < 300_000
     assert deep[:2] == [50, 10_000_000]
     assert recent[0] == 50
-    assert recent[2] < found["chunks"] / 5  # a time range looks at its stretch only
+    assert recent[2] < found["chunks"] / 5  # a period is searched in its own chunks only
     assert rich[2] >= found["chunks"]
     assert recent_2[2] <= 1
     assert rich_2[2] <= 1
-    assert rich_tomorrow[2] <= 2  # what is settled isn't counted again
+    assert rich_tomorrow[2] <= 2  # chunks that can no longer change are not counted again
 
 
 # -- recorded pages --------------------------------------------------------------------------------
@@ -698,7 +696,7 @@ def test_recorded_pages_are_served_with_the_same_filters() -> None:
 # -- partners --------------------------------------------------------------------------------------
 
 
-def test_the_partners_api_answers_get_and_post_alike(server: Server, orders: list[Row]) -> None:
+def test_the_partners_api_treats_get_and_post_alike(server: Server, orders: list[Row]) -> None:
     headers = {"Authorization": f"Bearer {server.token}"}
     url = server.partners_url
     wrong = requests.get(f"{url}/events/lists", headers={"Authorization": "Bearer x"}, timeout=5)
@@ -722,7 +720,7 @@ def test_the_partners_api_answers_get_and_post_alike(server: Server, orders: lis
 # -- faults ----------------------------------------------------------------------------------------
 
 
-def test_a_status_fault_strikes_so_many_times_after_so_many_requests(own: Server) -> None:
+def test_a_status_fault_skips_and_applies_as_often_as_configured(own: Server) -> None:
     own.faults.append(Fault("/orders", times=2, after=1, kind="status", status=502))
     own.faults.append(Fault("/events", times=1, kind="status", status=429, body="json",
                             retry_after=3))  # fmt: skip
@@ -749,22 +747,22 @@ def test_faults_break_the_connection(own: Server) -> None:
     assert time.monotonic() - started > 0.15
 
 
-def test_faults_spoil_the_answer(own: Server) -> None:
-    whole = get(own, "/orders").json()
+def test_faults_change_the_response(own: Server) -> None:
+    unchanged = get(own, "/orders").json()
     second = {"where": [where("payed", 0)], "page": 2}
     own.faults[:] = [Fault(kind="html")]
     assert get(own, "/orders").text.startswith("<!DOCTYPE html>")
     own.faults[:] = [Fault(kind="no_data")]
     assert list(get(own, "/orders").json()) == ["paging"]
     own.faults[:] = [Fault(kind="ignore_where")]
-    assert get(own, "/orders", {"where": [where("payed", 0)]}).json() == whole
+    assert get(own, "/orders", {"where": [where("payed", 0)]}).json() == unchanged
     own.faults[:] = [Fault(kind="repeat_page")]
     repeated = get(own, "/orders", second).json()
     own.faults.clear()
     assert repeated["data"] == get(own, "/orders", {**second, "page": 1}).json()["data"]
     assert repeated["paging"]["currentPage"] == 2
     own.faults[:] = [Fault(kind="wrong_total")]
-    assert get(own, "/orders").json()["paging"]["total"] == whole["paging"]["total"] + 7
+    assert get(own, "/orders").json()["paging"]["total"] == unchanged["paging"]["total"] + 7
     own.faults[:] = [Fault(kind="only_query")]
     query = "?page=2&where=" + json.dumps(second["where"])
     by_query = get(own, "/orders", {"page": 5}, query).json()
@@ -814,7 +812,7 @@ def test_a_connection_is_kept_alive(own: Server) -> None:
         assert (pool.num_connections, pool.num_requests) == (1, 3)
 
 
-def test_the_command_serves_until_it_is_told_to_stop() -> None:
+def test_the_command_serves_until_sigterm() -> None:
     command = [sys.executable, "-m", "sandbox", "--orders", "300", "--port", "0", "--now", NOW]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
