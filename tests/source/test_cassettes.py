@@ -376,7 +376,7 @@ def test_an_unusable_cassette_is_reported_in_one_line(
     assert line.startswith("Failed: --offline ") and words in line
 
 
-def test_a_cassette_without_the_option_is_rejected(environment: dict[str, str]) -> None:
+def test_a_recording_without_the_option_is_refused(environment: dict[str, str]) -> None:
     result = command(environment, "some.yaml")
 
     assert result.exit_code == 2
