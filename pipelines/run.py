@@ -16,7 +16,7 @@ from pipelines.loading.service import open_service
 from pipelines.operations.page import write_page
 from pipelines.run_lock import exclusive_run, interruptible
 from pipelines.run_report import RunReport
-from pipelines.transform.build_plan import marts_state, plan_build, still_valid
+from pipelines.transform.build_plan import current_state, marts_state, plan_build
 from pipelines.transform.dbt_build import build_marts
 from pipelines.warehouse.job_log import JobRecord, start_job
 from pipelines.warehouse.objects import marts_row_counts
@@ -90,7 +90,7 @@ def _build(record: JobRecord, report: RunReport, console: Console, *, full_refre
     settings, warehouse = record.settings, record.warehouse
     with report.timed("marts"):
         nothing_new = not report.rows and not full_refresh
-        if nothing_new and (state := still_valid(settings, warehouse)):
+        if nothing_new and (state := current_state(settings, warehouse)):
             report.marts_state = state
             report.marts.warnings = state.warnings
             return

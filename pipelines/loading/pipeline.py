@@ -215,7 +215,7 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
             if warehouse and name.startswith(("clickhouse_", "dlt.destinations")):
                 raise ClickHouseError(
                     "Loading the raw tables failed. "
-                    + warehouse.explain(str(cause), warehouse.loader)
+                    + warehouse.error_message(str(cause), warehouse.loader)
                 ) from error
             if isinstance(cause, ConfigurationException):
                 raise RunError(f"dlt's configuration: {cause}") from error

@@ -143,7 +143,7 @@ def restore(settings: Settings, name: str, *, replace: bool) -> int:
 
     name = _checked(name)
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
-        warehouse.make_databases()
+        warehouse.create_databases()
         if not replace and (orders := _orders(warehouse)):
             raise ConfigurationError(
                 f"{warehouse.raw_db} holds {orders:,} orders. Add --replace to put the backup in"
@@ -176,7 +176,7 @@ def _restore_beside(
                     f"{warehouse.on_cluster} FROM {_target(settings, name)}"
                 )
                 try:
-                    with warehouse.explained(warehouse.backup_login):
+                    with warehouse.translated_errors(warehouse.backup_login):
                         client.command(statement)
                 except ClickHouseError as error:
                     # A table that came with a later version.

@@ -89,7 +89,7 @@ def move(settings: Settings) -> dict[str, int]:
                 f"The embedded ClickHouse in {settings.qtickets_home} has no tables of a run in"
                 f" {source.raw_db} and {source.marts_db}."
             )
-        if (mode := source.filled_by()) != settings.mode:
+        if (mode := source.loaded_mode()) != settings.mode:
             raise ConfigurationError(
                 f"The embedded ClickHouse holds {mode} data, and the configuration is for"
                 f" {settings.mode} data. Only what the next run would continue is moved."

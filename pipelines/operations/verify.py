@@ -21,7 +21,7 @@ from rich.console import Console
 from pipelines.commands.options import EnvFile, failures_in_one_line
 from pipelines.configuration.environment import CASSETTE, PROJECT, Settings, read_settings
 from pipelines.errors import ExitCode, RunError
-from pipelines.operations.redaction import without_secrets
+from pipelines.operations.redaction import redact_secrets
 from pipelines.warehouse.objects import row_counts
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
@@ -102,7 +102,7 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
             " ".join(["python", COMMAND, *arguments, *flags]),
             done.returncode,
             time.monotonic() - started,
-            without_secrets(done.stdout + done.stderr, settings).strip(),
+            redact_secrets(done.stdout + done.stderr, settings).strip(),
         )
         verification.steps.append(step)
         if step.exit_code:
@@ -238,7 +238,7 @@ def report(verification: Verification) -> str:
             amounts = ", ".join(f"{amount} {code}" for code, amount in sorted(state.gross.items()))
             lines += ["", f"Gross revenue {when}: {amounts or 'none'}."]
         lines.append("")
-    return without_secrets("\n".join(lines), settings)
+    return redact_secrets("\n".join(lines), settings)
 
 
 if __name__ == "__main__":

@@ -81,11 +81,12 @@ def _check_connection(message: str, warehouse: Warehouse) -> None:
     """Tells a server that went away, or a user that lacks a grant, from a model that is wrong."""
     if any(words in message for words in _CONNECTION_LOST):
         raise ClickHouseError(
-            "Building the marts failed. " + warehouse.explain("Connection", warehouse.transformer)
+            "Building the marts failed. "
+            + warehouse.error_message("Connection", warehouse.transformer)
         )
     if "ACCESS_DENIED" in message:
         raise ClickHouseError(
-            "Building the marts failed. " + warehouse.explain(message, warehouse.transformer)
+            "Building the marts failed. " + warehouse.error_message(message, warehouse.transformer)
         )
 
 

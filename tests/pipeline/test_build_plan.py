@@ -9,7 +9,7 @@ from rich.console import Console
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ServiceError
 from pipelines.run import run
-from pipelines.transform.build_plan import still_valid
+from pipelines.transform.build_plan import current_state
 from pipelines.warehouse.server import open_warehouse
 from sandbox import Fault, serve
 from tests.pipeline.test_runs import Runner, report_now, world_until
@@ -35,11 +35,11 @@ def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
         assert quiet.marts.models == 0, "a run that built nothing vouches for the marts as well"
 
         with open_warehouse(settings) as warehouse:
-            assert still_valid(settings, warehouse)
+            assert current_state(settings, warehouse)
             stricter = settings.model_copy(update={"qtickets_stale_hours": 2})
-            assert not still_valid(stricter, warehouse), "the freshness view is another"
+            assert not current_state(stricter, warehouse), "the freshness view is another"
             abroad = settings.model_copy(update={"report_tz": "Asia/Vladivostok"})
-            assert not still_valid(abroad, warehouse), "the days are others"
+            assert not current_state(abroad, warehouse), "the days are others"
 
         marts.rows("TRUNCATE TABLE zakaz.fact_qtickets_sales_daily")
         repaired = run_once(settings)
