@@ -58,7 +58,7 @@ def _check_clickhouse(settings: Settings, warehouse: Warehouse, now: datetime) -
         )
 
         def guarded(name: str, read: Callable[[], list[Check]]) -> list[Check]:
-            """Return the findings of `read`; if it fails, a grant missing say, an error instead."""
+            """Return the findings of `read`, or one error if it fails, e.g. for lack of a grant."""
             try:
                 with warehouse.translated_errors(warehouse.transformer):
                     return read()

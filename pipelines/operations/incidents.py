@@ -74,7 +74,7 @@ class Message:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What an event says about incidents.
+    """How an event changes the open incidents.
 
     Attributes:
         open: Message of each incident that is open now, by kind.

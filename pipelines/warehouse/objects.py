@@ -7,6 +7,13 @@ from clickhouse_connect.driver.client import Client
 from pipelines.warehouse.server import Warehouse
 
 
+class TableName(NamedTuple):
+    """A table and its database."""
+
+    database: str
+    table: str
+
+
 class DatabaseObject(NamedTuple):
     """A table or view."""
 

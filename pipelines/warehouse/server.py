@@ -122,8 +122,8 @@ class Warehouse:
                 "offline": "--offline",
             }
             remedy = {
-                "demo": "Remove the demo data first: python pipelines/qtickets.py drop-demo",
-                "offline": "Remove the offline data first: python pipelines/qtickets.py drop-demo",
+                "demo": "Remove the demo first: python pipelines/qtickets.py drop-demo",
+                "offline": "Remove that first: python pipelines/qtickets.py drop-demo",
                 "live": f"Set QTICKETS_TOKEN, or another CLICKHOUSE_DB for {mode} data.",
             }
             if mode == "offline":

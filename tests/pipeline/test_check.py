@@ -63,7 +63,7 @@ def test_a_probe_imports_neither_dlt_nor_dbt(account: Account) -> None:
     assert result.returncode == 0, result.stdout
     assert "pipelines.operations.check" in imported
     assert "qtickets_source.settings" in imported
-    assert not {"dlt", "dbt", "requests", "pyarrow", "pandas"} & imported
+    assert not {"dlt", "dbt", "qtickets_source.api.client", "pyarrow", "pandas"} & imported
 
 
 @pytest.mark.parametrize(

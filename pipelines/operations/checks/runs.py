@@ -38,7 +38,7 @@ class JobRun:
 
 @dataclass(frozen=True)
 class JobLog:
-    """What the job log says.
+    """The latest runs of a job.
 
     Attributes:
         runs: The latest runs that have ended, newest first.
