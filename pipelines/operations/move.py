@@ -44,11 +44,6 @@ class Table:
         return ", ".join(f"`{column}`" for column in self.columns)
 
 
-class _Checksum(NamedTuple):
-    rows: int
-    hash: int
-
-
 @app.command()
 def main(
     env_file: EnvFile = None,
@@ -215,6 +210,11 @@ def _copy(table: Table, reader: Client, writer: Client) -> None:
         writer.raw_insert(
             table.path, list(table.columns), insert_block=cast(BinaryIO, rows), fmt="Native"
         )
+
+
+class _Checksum(NamedTuple):
+    rows: int
+    hash: int
 
 
 def _checksum(table: Table, client: Client) -> _Checksum:
