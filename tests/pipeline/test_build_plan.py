@@ -37,7 +37,9 @@ def test_marts_are_rebuilt_unless_nothing_has_changed(
         with open_warehouse(settings) as warehouse:
             assert current_state(settings, warehouse)
             stricter = settings.model_copy(update={"qtickets_stale_hours": 2})
-            assert not current_state(stricter, warehouse), "the freshness view depends on the setting"
+            assert not current_state(stricter, warehouse), (
+                "the freshness view depends on the setting"
+            )
             abroad = settings.model_copy(update={"report_tz": "Asia/Vladivostok"})
             assert not current_state(abroad, warehouse), "dates depend on the time zone"
 
@@ -64,4 +66,6 @@ def test_marts_are_rebuilt_unless_nothing_has_changed(
             f"{datetime.now(timezone.utc) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}+00:00"
             "\"') WHERE true SETTINGS mutations_sync = 1"
         )
-        assert run_once(settings).marts.models, "the state is an hour old, and shows may have ended since"
+        assert run_once(settings).marts.models, (
+            "the state is an hour old, and shows may have ended since"
+        )

@@ -132,7 +132,9 @@ def test_a_failed_run_is_an_error_until_the_next_good_one(account: Account) -> N
 
     assert failed["last_run"]["status"] == "error"
     assert "HTTP 502" in failed["last_run"]["message"]
-    assert failed["freshness orders"]["status"] == "ok", "a failed run does not change the age of the data"
+    assert failed["freshness orders"]["status"] == "ok", (
+        "a failed run does not change the age of the data"
+    )
     assert repaired["last_run"]["status"] == "ok"
     assert "HTTP 502" in repaired["last_run"]["last_error"]["message"]
 
@@ -140,7 +142,7 @@ def test_a_failed_run_is_an_error_until_the_next_good_one(account: Account) -> N
 def test_a_dataset_that_was_skipped_is_not_fresh(account: Account) -> None:
     account.service.faults.append(Fault("/promo-codes", kind="status", status=403))
     before, _ = checked(account)
-    # `read_at` has whole seconds: the run must start in a later one.
+    # `read_at` is in full seconds: the run must start in a later one.
     last_read_at = datetime.fromisoformat(before["freshness orders"]["read_at"])
     while datetime.now(timezone.utc) < last_read_at + timedelta(seconds=1):
         time.sleep(0.05)
@@ -158,7 +160,9 @@ def test_a_dataset_that_was_skipped_is_not_fresh(account: Account) -> None:
     assert account.command("--skip-marts").exit_code == 0
 
 
-def test_marts_that_differ_from_the_raw_tables_are_found_with_the_difference(account: Account) -> None:
+def test_marts_that_differ_from_the_raw_tables_are_found_with_the_difference(
+    account: Account,
+) -> None:
     fact = "zakaz.fact_qtickets_sales_daily"
     account.rows(f"CREATE TABLE zakaz.kept AS {fact}")
     account.rows(f"INSERT INTO zakaz.kept SELECT * FROM {fact}")
