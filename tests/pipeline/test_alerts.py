@@ -219,7 +219,9 @@ def test_alerts_hold_no_secrets_and_no_personal_data(account: Account, receiver:
     assert mode == 0o600
 
 
-def test_without_targets_nothing_is_sent_or_stored(account: Account, receiver: Receiver) -> None:
+def test_without_configured_targets_nothing_is_sent_or_stored(
+    account: Account, receiver: Receiver
+) -> None:
     assert failing(account) == 3
     assert account.command("--check", "--alert").exit_code == 1
     without = account.command("--alert")
