@@ -113,9 +113,7 @@ def _validate(settings: Settings) -> None:
     if not settings.clickhouse_host:
         raise ConfigurationError("CLICKHOUSE_HOST: expected the server to move to.")
     if not (home / "clickhouse").is_dir():
-        raise ConfigurationError(
-            f"QTICKETS_HOME: expected a folder with an embedded ClickHouse, and {home} has none."
-        )
+        raise ConfigurationError(f"QTICKETS_HOME: there is no embedded ClickHouse in {home}.")
     stored, given = home / "pii_salt", settings.qtickets_pii_salt
     if stored.exists() and given and given.get_secret_value() != stored.read_text().strip():
         raise ConfigurationError(
