@@ -107,9 +107,11 @@ def test_the_runbook_has_a_chapter_for_each_exit_code(code: ExitCode) -> None:
 
 
 def test_the_runbook_knows_each_alert() -> None:
-    alerts = (PROJECT / "pipelines" / "operations" / "alerts.py").read_text()
-    checks = (PROJECT / "pipelines" / "operations" / "check.py").read_text()
-    names = set(re.findall(r'(?:Check|guarded|_disk)\(\s*"(\w+)"', checks))
+    operations = PROJECT / "pipelines" / "operations"
+    alerts = (operations / "incidents.py").read_text()
+    checks = [operations / "check.py", *(operations / "checks").glob("*.py")]
+    pattern = r'(?:Check|guarded|_disk)\(\s*"(\w+)"'
+    names = {name for path in checks for name in re.findall(pattern, path.read_text())}
 
     assert {"service", "clickhouse", "last_run", "marts", "home_disk"} <= names
     for name in names:
