@@ -77,9 +77,8 @@ def variables_of(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ru.md"])
-def test_the_readme_lists_every_variable_and_no_other(name: str) -> None:
-    assert variables_of((PROJECT / name).read_text()) == VARIABLES
+def test_the_reference_lists_every_variable_and_no_other() -> None:
+    assert variables_of((PROJECT / "docs" / "configuration.md").read_text()) == VARIABLES
 
 
 def test_the_example_of_a_configuration_has_variables_that_exist() -> None:
@@ -149,10 +148,9 @@ def rows(world: MartsWorld, sql: str, **parameters: Any) -> list[dict[str, Any]]
 
 
 def test_the_runbooks_sql_follows_a_number_down_to_what_was_read(world: MartsWorld) -> None:
-    last_runs, failed, dashboard, days, tickets, as_read, versions = runbook_sql()
+    last_runs, _, dashboard, days, tickets, as_read, versions = runbook_sql()
 
     assert rows(world, last_runs) == []
-    assert rows(world, failed) == []
     (shown,) = rows(world, dashboard, event_id="1")
     assert shown["revenue_14d"] == Decimal(800)
     by_day = rows(world, days, event_id="1")
@@ -168,3 +166,16 @@ def test_the_runbooks_sql_follows_a_number_down_to_what_was_read(world: MartsWor
             )
     assert len(rows(world, as_read, order_id=1)) == 1, "the lost ticket is not shown"
     assert len(rows(world, versions, order_id=1)) in (1, 2), "a merge may have dropped the older"
+
+
+def test_the_runbooks_sql_counts_the_rows_that_fail_a_data_test(world: MartsWorld) -> None:
+    _, failed, *_ = runbook_sql()
+    data_tests = ("test", "--select", "every_ticket_arrived_int_qtickets_paid_tickets_")
+    assert world.dbt(*data_tests).success
+    assert rows(world, failed) == []
+
+    # An order of which one ticket was not loaded.
+    world.order(4, "2026-03-30 10:00:00", ticket("100"), baskets_count=2)
+
+    assert not world.dbt(*data_tests).success
+    assert rows(world, failed) == [{"failed_test": data_tests[-1], "rows": 1}]
