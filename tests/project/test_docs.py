@@ -97,6 +97,19 @@ def test_no_document_names_a_variable_that_does_not_exist(path: Path) -> None:
     assert named - known == set()
 
 
+def test_no_document_runs_a_module_that_does_not_exist() -> None:
+    packages = {folder.parent.name for folder in PROJECT.glob("*/__init__.py")}
+    # The changelog also has the commands of former versions.
+    texts = [path.read_text() for path in DOCUMENTS if path.name != "CHANGELOG.md"]
+    found = {module for text in texts for module in re.findall(r"python -m ([\w.]*\w)", text)}
+    ours = {module for module in found if module.partition(".")[0] in packages}
+
+    assert ours >= {"local_clickhouse", "sandbox"}
+    for module in ours:
+        path = PROJECT / module.replace(".", "/")
+        assert (path / "__main__.py").exists() or path.with_suffix(".py").exists(), module
+
+
 # The runbook --------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,9 @@ def headings(text: str) -> list[int]:
 def links(text: str) -> Counter[str]:
     targets = re.findall(r"\]\(([^)\s]+)\)", without_blocks(text))
     return Counter(
-        link for link in targets if link not in PICTURES and not re.match(r"README(\.ru)?\.md$", link)
+        link
+        for link in targets
+        if link not in PICTURES and not re.match(r"README(\.ru)?\.md$", link)
     )
 
 
