@@ -14,9 +14,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 HEAD = """\
 # Licences
 
-What the packages in `requirements.txt` say of themselves; written by `make licences`. *Server*: in
-`deploy/requirements.txt` too, so on every installation; the others are for the demo, the embedded
-ClickHouse, tests and linters. The project itself is Apache-2.0.
+Licences of the packages in `requirements.txt`, as their metadata declares them. `make licences`
+writes this file. *Server*: the package is also in `deploy/requirements.txt`, so every installation
+has it; the others are for the demo, the embedded ClickHouse, tests and linters. The project itself
+is Apache-2.0.
 
 | package | licence | server |
 | --- | --- | --- |
@@ -25,7 +26,7 @@ ClickHouse, tests and linters. The project itself is Apache-2.0.
 
 def names(path: Path) -> list[str]:
     """Packages that a file of pins names, in its order."""
-    return re.findall(r"^([A-Za-z0-9._-]+)==", path.read_text(), re.M)
+    return re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==", path.read_text(), re.M)
 
 
 def licence(package: str) -> str | None:

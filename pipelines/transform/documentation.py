@@ -28,7 +28,7 @@ def write_docs(settings: Settings) -> Path:
     from dbt.cli.main import dbtRunner
 
     folder = settings.qtickets_home / "docs"
-    # Not the folder of a run, which may be building right now.
+    # A folder of its own: a run may be building in the other one.
     target = settings.qtickets_home / "dbt" / "docs"
     folder.mkdir(parents=True, exist_ok=True)
     with open_warehouse(settings) as warehouse:
@@ -44,7 +44,7 @@ def write_docs(settings: Settings) -> Path:
     if not result.success:
         text = " ".join(str(result.exception or "see the log").split())
         log = settings.qtickets_home / "dbt" / "logs" / "dbt.log"
-        raise MartsError(f"dbt docs generate failed: {text[:400]}. Its log: {log}")
+        raise MartsError(f"dbt docs generate failed: {text[:400]}. See its log: {log}")
     return Path(shutil.copyfile(target / "static_index.html", folder / "index.html"))
 
 

@@ -162,9 +162,7 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         assert planned_since()
         assert not planned_since(report_now="2026-06-14 12:00:00"), "views say another moment"
         with monkeypatch.context() as another_day:
-            another_day.setattr(
-                build_plan, "_today", lambda _: date(2030, 1, 1)
-            )
+            another_day.setattr(build_plan, "_today", lambda _: date(2030, 1, 1))
             assert not planned_since()
 
         partial = marts.snapshot()
