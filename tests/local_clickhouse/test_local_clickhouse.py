@@ -20,8 +20,8 @@ import pytest
 from local_clickhouse import LocalClickHouseError, LocalServer, running_server
 from local_clickhouse.folder import ServerFolder
 from local_clickhouse.server import is_running
-from tests.support.clickhouse import quiet_ports
 from tests.support.paths import PROJECT
+from tests.support.ports import quiet_ports
 
 # A process that uses the server and says so; it leaves when its standard input is closed.
 USER = """

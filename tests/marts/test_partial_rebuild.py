@@ -21,9 +21,10 @@ from pipelines.warehouse.job_log import start_job
 from pipelines.warehouse.objects import marts_row_counts
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from sandbox import Fault, serve
-from tests.pipeline.test_runs import Runner, report_now, world_until
-from tests.support.clickhouse import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, dashboard_only
+from tests.support.clickhouse import DATABASE, Marts
 from tests.support.marts_world import MartsWorld, event, marts_world, seats, show, ticket
+from tests.support.runs import DASHBOARD_ONLY, MODELS_ONLY, Runner, dashboard_only
+from tests.support.worlds import report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 VK = '{"utm_source":"vk"}'
@@ -162,9 +163,7 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         assert planned_since()
         assert not planned_since(report_now="2026-06-14 12:00:00"), "views say another moment"
         with monkeypatch.context() as another_day:
-            another_day.setattr(
-                build_plan, "_today", lambda _: date(2030, 1, 1)
-            )
+            another_day.setattr(build_plan, "_today", lambda _: date(2030, 1, 1))
             assert not planned_since()
 
         partial = marts.snapshot()

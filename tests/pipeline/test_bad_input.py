@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import Fault, World, serve
-from tests.support.clickhouse import Marts, dashboard_only, drop_databases
+from tests.support.clickhouse import Marts, drop_databases
+from tests.support.runs import dashboard_only
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 

@@ -37,8 +37,9 @@ from pipelines.transform.dbt_build import build_marts, dbt_environment
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source.rows.schema import ALL_TABLES
 from sandbox import World, serve
-from tests.support.clickhouse import DATABASE, MODELS_ONLY, Marts, dashboard_only, query
+from tests.support.clickhouse import DATABASE, Marts, query
 from tests.support.marts_world import MartsWorld, ticket
+from tests.support.runs import MODELS_ONLY, dashboard_only
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 

@@ -8,7 +8,8 @@ from typer.testing import CliRunner, Result
 from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import World
-from tests.support.clickhouse import Marts, dashboard_only, query
+from tests.support.clickhouse import Marts, query
+from tests.support.runs import dashboard_only
 
 
 @dataclass

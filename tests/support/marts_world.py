@@ -19,7 +19,8 @@ from pipelines.configuration.library_environment import environment
 from pipelines.loading.pipeline import create_raw_tables
 from pipelines.transform.dbt_build import changed_since_variable, dbt_environment
 from pipelines.warehouse.server import Warehouse, open_warehouse
-from tests.support.clickhouse import MODELS_ONLY, client_of
+from tests.support.clickhouse import client_of
+from tests.support.runs import MODELS_ONLY
 
 Row = dict[str, Any]
 
