@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PIN := --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command 'make pins'
+CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
 .PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
@@ -23,14 +23,15 @@ test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and
 bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(INSTALLED)  ## ruff and mypy
+lint: $(INSTALLED)  ## ruff, mypy, oxlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy qtickets_source pipelines local_clickhouse sandbox dashboard deploy
+	@$(BIN)/mypy
+	@$(BIN)/python -m tools.lint_page
 
-pins:  ## pin what requirements.in and deploy/requirements.in name; needs uv
-	@uv pip compile $(PIN) requirements.in -o requirements.txt
-	@uv pip compile $(PIN) --constraint requirements.txt deploy/requirements.in -o deploy/requirements.txt
+pins:  ## compile all requirements files from pyproject.toml, with hashes; needs uv
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m tools.pins
 
 licences: $(INSTALLED)  ## write docs/licences.md from what the installed packages say
 	@$(BIN)/python deploy/licences.py
@@ -42,8 +43,9 @@ check-deploy: $(VENV)-check/.installed  ## hadolint, docker compose, shellcheck,
 	@deploy/check.sh $(VENV)-check/bin
 
 $(VENV)-check/.installed: deploy/requirements-check.txt
+	@$(CHECK_PYTHON)
 	@$(PYTHON) -m venv $(VENV)-check
-	@$(VENV)-check/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@$(VENV)-check/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
@@ -59,12 +61,12 @@ clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL 
 	@$(BIN)/python -m local_clickhouse
 
 $(INSTALLED): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
-	  { echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 …"; exit 1; }
+	@$(CHECK_PYTHON)
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Making the virtual environment failed. On Debian or Ubuntu: sudo apt install python3-venv"; rm -rf $(VENV); exit 1; }
 	@echo "Installing the pinned packages into $(VENV) (once, about a minute)…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements.txt
 	@touch $@
 
 # Tests of the page say what is missing where no Chromium can be had.

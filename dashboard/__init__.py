@@ -1,9 +1,11 @@
-"""The marts as one HTML file that needs nothing: no server, no network, no BI.
+"""The marts as one HTML file that works offline: no server, no network, no BI tool.
 
-`data.py` reads the marts in a few queries, `page.py` puts them with styles, scripts and the chart
-library into one file. What is added up, filtered and drawn happens in the browser (`script/`).
+`data.py` reads the marts in a few queries; `page.py` puts the data, the scripts, the styles and the
+chart library into one file. Filters, sums and charts are made in the browser (`script/`).
 """
 
+from .errors import DashboardError
+from .options import PageOptions
 from .page import write_dashboard
 
-__all__ = ["write_dashboard"]
+__all__ = ["DashboardError", "PageOptions", "write_dashboard"]

@@ -1,7 +1,7 @@
-"""What the page shows, read from the marts: columns of integers and dictionaries of texts.
+"""The data of the page, read from the marts: columns of integers, and lists of texts they refer to.
 
-Money is in hundredths of its currency (kopecks), days are days since 1970-01-01 in the reporting
-time zone, moments are seconds since 1970 in UTC. Integers, so that the page adds without an error.
+Money is in hundredths of its currency (kopecks), days are counted from 1970-01-01 in the reporting
+time zone, timestamps are Unix seconds in UTC. With integers, the sums in the browser are exact.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,167 +13,169 @@ import orjson
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from pipelines.configuration.environment import Settings
-from pipelines.errors import ConfigurationError
-from pipelines.warehouse.server import Warehouse
+from .errors import DashboardError
+from .options import PageOptions
 
 DAYS_OF_HISTORY = 800
-"""Two years and what they are compared with; older sales stay in the marts."""
+"""Two years, and the days before that they are compared with. Older sales are in the marts only."""
 SHOWS_WITH_PACE = 400
-"""The next shows on sale; pace is looked at weeks before a show, not years."""
+"""The next shows on sale. The pace matters weeks before a show, not years."""
 PACE_HORIZON = 180
-"""As in `fact_qtickets_sales_pace`: day 180 holds all that was sold earlier."""
+"""As in `fact_qtickets_sales_pace`, where day 180 includes all earlier sales."""
 
 QUERIES = Path(__file__).resolve().parent / "sql"
-FACTS = ("sales", "refunds", "sources", "promos_used", "plan", "attendance")
+REQUIRED_TABLES = ("fact_qtickets_sales_daily", "v_qtickets_freshness", "meta_job_runs")
+FACTS = ("sales", "refunds", "sources", "promo_uses", "plan", "attendance")
 
 ARROW = {"output_format_arrow_low_cardinality_as_dictionary": 1}
 UNIT_SEPARATOR = "\x1f"
-"""Between the parts of a mark or a promo, as in `sources.sql`."""
+"""Between the parts of UTM parameters and promos, as in `sources.sql` and `promo_uses.sql`."""
 
 Columns = Mapping[str, Sequence[Any]]
-Read = Callable[[str], Columns]
+ReadColumns = Callable[[str], Columns]
 
 
-def read_account(settings: Settings, warehouse: Warehouse) -> dict[str, Any]:
-    """Everything that the page shows, as JSON takes it.
+def read_page_data(client: Client, options: PageOptions) -> dict[str, Any]:
+    """Return all data of the page, ready for JSON.
 
     Raises:
-        ConfigurationError: The marts were never built.
-        ClickHouseError: The server cannot be reached, or refuses to be read.
+        DashboardError: The marts were never built.
+        ClickHouseError: The driver's error, if a query fails.
     """
-    with warehouse.connect(warehouse.transformer) as client:
-        _check_marts(client, warehouse)
-        # REPORT_NOW moves the marts to another moment; the page goes with them.
-        now = f"toDateTime('{settings.report_now}', 'UTC')" if settings.report_now else "now('UTC')"
-        today = f"toDate(toTimeZone({now}, '{settings.report_tz}'))"
+    _check_marts(client, options.database)
+    now = f"toDateTime('{options.now}', 'UTC')" if options.now else "now('UTC')"
+    today = f"toDate(toTimeZone({now}, '{options.time_zone}'))"
+    parameters = {"now": now, "today": today, "since": f"{today} - {DAYS_OF_HISTORY}"}
+    settings = {"database": options.database}
 
-        moments = {"now": now, "today": today, "since": f"{today} - {DAYS_OF_HISTORY}"}
-        settings_of_query = {"database": warehouse.marts_db}
+    def query(name: str) -> str:
+        sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+        return sql.format(**parameters, shows_with_pace=SHOWS_WITH_PACE)
 
-        def query(name: str) -> str:
-            sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
-            return sql.format(**moments, shows_with_pace=SHOWS_WITH_PACE)
+    def read(name: str) -> Columns:
+        result = client.query(query(name), settings=settings, column_oriented=True)
+        # A result without rows has no columns; the page treats a missing column as empty.
+        return dict(zip(result.column_names, result.result_columns, strict=True))
 
-        def read(name: str) -> Columns:
-            result = client.query(query(name), settings=settings_of_query, column_oriented=True)
-            # No rows come without names, and the page takes a missing column for an empty one.
-            return dict(zip(result.column_names, result.result_columns, strict=True))
+    def read_fact(name: str) -> pa.Table:
+        return client.query_arrow(query(name), settings=settings | ARROW)
 
-        def read_fact(name: str) -> pa.Table:
-            return client.query_arrow(query(name), settings=settings_of_query | ARROW)
-
-        dictionaries = _Dictionaries()
-        account: dict[str, Any] = {
-            "about": _about(read, settings),
-            "freshness": read("freshness"),
-            "runs": read("runs"),
-            "events": dictionaries.events(read("events")),
-        }
-        for name in FACTS:
-            account[name] = dictionaries.coded_fact(read_fact(name))
-        account["pace"] = _pace(read, dictionaries)
-    return account | dictionaries.texts()
+    dictionaries = _Dictionaries()
+    data: dict[str, Any] = {
+        "about": _about(read, options),
+        "freshness": read("freshness"),
+        "runs": read("runs"),
+        "events": dictionaries.encode_events(read("events")),
+    }
+    for name in FACTS:
+        data[name] = dictionaries.encode_fact(read_fact(name))
+    data["pace"] = _pace(read, dictionaries)
+    return data | dictionaries.texts()
 
 
-def _check_marts(client: Client, warehouse: Warehouse) -> None:
+def _check_marts(client: Client, database: str) -> None:
     found = client.query(
-        "SELECT count() FROM system.tables WHERE database = {db:String}"
-        " AND name IN ('fact_qtickets_sales_daily', 'v_qtickets_freshness', 'meta_job_runs')",
-        parameters={"db": warehouse.marts_db},
+        "SELECT count() FROM system.tables"
+        " WHERE database = {database:String} AND name IN {names:Array(String)}",
+        parameters={"database": database, "names": list(REQUIRED_TABLES)},
     ).result_rows
-    if found[0][0] < 3:
-        raise ConfigurationError(
-            f"There are no marts in database {warehouse.marts_db} yet, so there is nothing to show."
+    if found[0][0] < len(REQUIRED_TABLES):
+        raise DashboardError(
+            f"There are no marts in database {database} yet, so there is nothing to show."
             " Run first: python pipelines/qtickets.py"
         )
 
 
 class _Dictionaries:
-    """Texts that repeat in every row, each once: rows have their numbers instead."""
+    """Dictionary encoding: repeated texts become indexes into lists of distinct texts."""
 
-    _NAMES = ("event", "city", "currency", "mark", "promo")
+    _COLUMNS = ("event", "city", "currency", "utm", "promo")
 
     def __init__(self) -> None:
-        self._numbers: dict[str, dict[str, int]] = {name: {} for name in self._NAMES}
+        self._indexes: dict[str, dict[str, int]] = {column: {} for column in self._COLUMNS}
 
-    def number(self, name: str, text: str) -> int:
-        numbers = self._numbers[name]
-        return numbers.setdefault(text, len(numbers))
+    def index(self, column: str, text: str) -> int:
+        indexes = self._indexes[column]
+        return indexes.setdefault(text, len(indexes))
 
-    def coded(self, columns: Columns) -> Columns:
-        """The columns, with numbers where there is a dictionary."""
+    def encode(self, columns: Columns) -> Columns:
+        """Return the columns with the texts of dictionary columns encoded."""
         return {
-            name: [self.number(name, text) for text in column]
-            if name in self._numbers
+            name: [self.index(name, text) for text in column]
+            if name in self._indexes
             else list(column)
             for name, column in columns.items()
         }
 
-    def coded_fact(self, table: pa.Table) -> Columns:
-        """A fact's columns as integers, in the order that packs best: by its texts, then by day.
+    def encode_events(self, columns: Columns) -> Columns:
+        """Return the columns of events in the order of their indexes, so without the event id."""
+        return {key: value for key, value in self.encode(columns).items() if key != "event"}
 
-        Hundreds of thousands of rows: Arrow does what `coded` does.
+    def encode_fact(self, table: pa.Table) -> Columns:
+        """Return the columns of a fact as integers, sorted by the encoded columns, then by day.
+
+        This order compresses best. A fact may have hundreds of thousands of rows, so that Arrow
+        encodes them and not `encode`.
         """
         if not table.num_rows:
             return {}
         table = table.unify_dictionaries().combine_chunks()
-        for place, name in enumerate(table.column_names):
-            if name in self._numbers:
-                codes = self._codes(name, table.column(name).chunk(0))
-                table = table.set_column(place, name, codes)
-        keys = [name for name in (*self._NAMES, "day") if name in table.column_names]
+        for position, name in enumerate(table.column_names):
+            if name in self._indexes:
+                indexes = self._encode_arrow(name, table.column(name).chunk(0))
+                table = table.set_column(position, name, indexes)
+        keys = [name for name in (*self._COLUMNS, "day") if name in table.column_names]
         table = table.sort_by([(name, "ascending") for name in keys])
         return {name: table.column(name).to_pylist() for name in table.column_names}
 
-    def _codes(self, name: str, texts: pa.Array) -> pa.Array:
-        coded = texts if isinstance(texts, pa.DictionaryArray) else texts.dictionary_encode()
-        known = coded.dictionary.to_pylist()
-        # Some texts of a dictionary may be in no row. In order: equal data make equal pages.
-        used = {known[index] for index in coded.indices.unique().to_pylist()}
-        new = {text: self.number(name, text) for text in sorted(used)}
-        numbers = [new.get(text, 0) for text in known]
-        return pa.array(numbers, pa.int64()).take(coded.indices)
-
-    def events(self, columns: Columns) -> Columns:
-        """Events in the order of their numbers."""
-        return {key: value for key, value in self.coded(columns).items() if key != "event"}
+    def _encode_arrow(self, column: str, texts: pa.Array) -> pa.Array:
+        encoded = texts if isinstance(texts, pa.DictionaryArray) else texts.dictionary_encode()
+        dictionary = encoded.dictionary.to_pylist()
+        # Arrow's dictionary may have texts that no row uses. Sorted, so that equal data make equal
+        # pages.
+        used = {dictionary[index] for index in encoded.indices.unique().to_pylist()}
+        indexes = {text: self.index(column, text) for text in sorted(used)}
+        mapping = [indexes.get(text, 0) for text in dictionary]
+        return pa.array(mapping, pa.int64()).take(encoded.indices)
 
     def texts(self) -> dict[str, list[Any]]:
-        """The dictionaries. A mark is [source, medium, campaign], a promo [code, discount]."""
-        found = {name: list(numbers) for name, numbers in self._numbers.items()}
+        """Return the lists of texts.
+
+        UTM parameters are [source, medium, campaign], promos are [code, discount name].
+        """
+        texts = {column: list(indexes) for column, indexes in self._indexes.items()}
         return {
-            "event_ids": found["event"],
-            "cities": found["city"],
-            "currencies": found["currency"],
-            "marks": [mark.split(UNIT_SEPARATOR) for mark in found["mark"]],
-            "promos": [promo.split(UNIT_SEPARATOR) for promo in found["promo"]],
+            "event_ids": texts["event"],
+            "cities": texts["city"],
+            "currencies": texts["currency"],
+            "utm": [utm.split(UNIT_SEPARATOR) for utm in texts["utm"]],
+            "promos": [promo.split(UNIT_SEPARATOR) for promo in texts["promo"]],
         }
 
 
-def _about(read: Read, settings: Settings) -> dict[str, Any]:
+def _about(read: ReadColumns, options: PageOptions) -> dict[str, Any]:
     row = {name: column[0] for name, column in read("about").items()}
     return {
         **row,
-        # Whose sales these are, whatever token is set now.
-        "mode": row["mode"] or settings.mode,
-        "made_at": int(datetime.now(timezone.utc).timestamp()),
-        "organiser": settings.org_name,
-        "time_zone": settings.report_tz,
-        # As of another moment, the page is no older than it was made.
-        "clock_is_real": not settings.report_now,
+        # The mode of the run that loaded the sales; the current token may be another one.
+        "mode": row["mode"] or options.mode,
+        "generated_at": int(datetime.now(timezone.utc).timestamp()),
+        "organiser": options.organiser,
+        "time_zone": options.time_zone,
+        # With a fixed moment, the age of the page and of the data says nothing.
+        "now_is_fixed": bool(options.now),
     }
 
 
-def _pace(read: Read, dictionaries: _Dictionaries) -> dict[str, Any]:
-    """Shows on sale with their curves, and the mean curves of the past shows they are held against.
+def _pace(read: ReadColumns, dictionaries: _Dictionaries) -> dict[str, Any]:
+    """Return the shows on sale with their curves, and the mean curves of comparable past shows.
 
-    A curve is tickets sold so far, from its first day with a sale (`from`, days before the show)
-    down to the last one, a number a day.
+    A curve has the cumulative number of tickets for each day, from the first day with a sale
+    (`from`, in days before the show) to the latest day.
     """
     shows = read("pace_shows")
     if not shows:
-        return {"shows": {}, "usual": []}
+        return {"shows": {}, "typical": []}
     curves, first_days = [], []
     for curve in shows["curve"]:
         first = next((index for index, tickets in enumerate(curve) if tickets), len(curve) - 1)
@@ -181,23 +183,23 @@ def _pace(read: Read, dictionaries: _Dictionaries) -> dict[str, Any]:
         first_days.append(PACE_HORIZON - first)
     means = {
         (bool(of_event), key): [round(tickets, 1) for tickets in curve]
-        for of_event, key, curve in zip(*read("pace_usual").values(), strict=True)
+        for of_event, key, curve in zip(*read("pace_typical").values(), strict=True)
     }
-    wanted: dict[tuple[bool, str], int] = {}
-    compared = []
-    for event, city, kind in zip(
+    used: dict[tuple[bool, str], int] = {}
+    typical = []
+    for event, city, compared_with in zip(
         shows["event"], shows["city"], shows["compared_with"], strict=True
     ):
-        key = (True, event) if kind == "event" else (False, city)
-        known = kind != "none" and key in means
-        compared.append(wanted.setdefault(key, len(wanted)) if known else None)
-    coded = dictionaries.coded({name: shows[name] for name in shows if name != "curve"})
+        key = (True, event) if compared_with == "event" else (False, city)
+        is_known = compared_with != "none" and key in means
+        typical.append(used.setdefault(key, len(used)) if is_known else None)
+    encoded = dictionaries.encode({name: shows[name] for name in shows if name != "curve"})
     return {
-        "shows": {**coded, "curve": curves, "from": first_days, "usual": compared},
-        "usual": [means[key] for key in wanted],
+        "shows": {**encoded, "curve": curves, "from": first_days, "typical": typical},
+        "typical": [means[key] for key in used],
     }
 
 
-def as_json(account: dict[str, Any]) -> bytes:
-    """Compact JSON."""
-    return orjson.dumps(account)
+def as_json(data: dict[str, Any]) -> bytes:
+    """Return compact JSON."""
+    return orjson.dumps(data)

@@ -1,4 +1,4 @@
-"""The page: template, styles, scripts, chart library and data put into one file."""
+"""One HTML file of the template, the styles, the scripts, the chart library and the data."""
 
 import base64
 import contextlib
@@ -12,62 +12,64 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipelines.configuration.environment import Settings
-from pipelines.errors import ConfigurationError
-from pipelines.warehouse.server import Warehouse
+from clickhouse_connect.driver.client import Client
 
-from .data import as_json, read_account
+from .data import as_json, read_page_data
+from .errors import DashboardError
+from .options import PageOptions
 
 FOLDER = Path(__file__).resolve().parent
-SCRIPTS = ("texts", "format", "account", "charts", "page")
-"""In the order in which they need each other."""
+SCRIPTS = """
+    texts days format data preferences state charts
+    components/element components/panel components/table components/indicators components/ranking
+    sections/header sections/alerts sections/filters sections/totals sections/sales_by_day
+    sections/cities sections/sources sections/events sections/pace sections/plan sections/promos
+    sections/refunds sections/attendance sections/no_sales sections/footer
+    page start
+""".split()
+"""They share one scope, and are concatenated in this order: `start` runs what the others define."""
 
 
-def write_dashboard(settings: Settings, warehouse: Warehouse) -> Path:
-    """Reads the marts and writes `<QTICKETS_HOME>/dashboard.html`, whole or not at all.
-
-    Returns:
-        Where the page is.
+def write_dashboard(client: Client, options: PageOptions, path: Path) -> None:
+    """Read the marts and replace the file at `path` atomically.
 
     Raises:
-        ConfigurationError: The marts were never built, or the file cannot be written.
-        ClickHouseError: The server cannot be reached, or refuses to be read.
+        DashboardError: The marts were never built, or the file cannot be written.
+        ClickHouseError: The driver's error, if a query fails.
     """
-    account = read_account(settings, warehouse)
-    path = settings.qtickets_home / "dashboard.html"
+    page = render(read_page_data(client, options))
     try:
-        _replace(path, render(account))
+        _replace(path, page)
     except OSError as error:
-        raise ConfigurationError(
+        raise DashboardError(
             f"The dashboard {path} cannot be written: {error.strerror}."
         ) from error
-    return path
 
 
-def render(account: dict[str, Any]) -> str:
-    """The page as text.
+def render(data: dict[str, Any]) -> str:
+    """Return the page as HTML.
 
-    Texts of the service reach it inside the packed data only; what is left in the HTML is escaped.
-    The policy lets the browser run this one script and load nothing.
+    Texts of the service are in the packed data only, except the title, which is escaped. The
+    Content-Security-Policy allows this one inline script and no request.
     """
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
         "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
         " img-src data:; base-uri 'none'; form-action 'none'",
-        "title": html.escape(account["about"]["organiser"] or "Продажи билетов"),
+        "title": html.escape(data["about"]["organiser"] or "Продажи билетов"),
         "style": _read("vendor/uPlot.min.css") + _read("style.css"),
         "script": script,
-        # The same data give the same bytes: gzip's own time of day is left out.
-        "data": base64.b64encode(gzip.compress(as_json(account), 4, mtime=0)).decode(),
+        # Without the timestamp of gzip, equal data make equal bytes.
+        "data": base64.b64encode(gzip.compress(as_json(data), 4, mtime=0)).decode(),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("template.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("template.html"))
 
 
 @cache
 def _script() -> str:
-    own = "\n".join(_read(f"script/{name}.js") for name in SCRIPTS)
-    return f'{_read("vendor/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{own}}})();\n'
+    scripts = "".join(_read(f"script/{name}.js") for name in SCRIPTS)
+    return f'{_read("vendor/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{scripts}}})();\n'
 
 
 def _read(name: str) -> str:
@@ -75,7 +77,7 @@ def _read(name: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """A reader sees the old page or the new one, never half of it."""
+    """Write to a temporary file and rename it, so that no reader sees half a page."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".dashboard-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

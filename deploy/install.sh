@@ -15,7 +15,7 @@ and systemd timers: a run every 30 minutes, a check every 15, a backup every
 night, old versions of rows out every week. The release before stays, to go back to.
 
   --full           with the embedded ClickHouse and the demo; default: for a ClickHouse server
-  --python PATH    Python 3.11 to 3.13 to make the environment with (default: python3)
+  --python PATH    the Python to make the environment with (default: python3)
   --dry-run        say what would be done, and do nothing
   --root DIR       install below DIR: no user, no systemd, nothing outside (packaging, tests)
   --no-packages    leave the Python environment out (with --root)
@@ -68,8 +68,8 @@ run_here() {
 
 # The source, which a release is made of.
 contents() {
-  (cd "$source" && find LICENSE README.md CHANGELOG.md requirements.txt cassettes dashboard \
-    dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
+  (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt cassettes \
+    dashboard dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
     ! -path '*/__pycache__/*' ! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' \
     ! -path 'deploy/secrets/*' -print0 | LC_ALL=C sort -z)
 }
@@ -121,8 +121,8 @@ if [ -z "$root" ] && [ "$dry_run" = no ]; then
   command -v systemctl > /dev/null || fail "there is no systemd here; see deploy/README.md"
 fi
 if [ "$packages" = yes ]; then
-  "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null ||
-    fail "Python 3.11 to 3.13 is needed, and $python is not; try --python /usr/bin/python3.11"
+  command -v "$python" > /dev/null || fail "there is no $python; name a Python with --python PATH"
+  "$python" "$source/deploy/check_python.py" "sudo $0 --python /usr/bin/" || exit 1
 fi
 
 if [ -z "$root" ] && ! id qtickets > /dev/null 2>&1; then
@@ -148,7 +148,7 @@ else
   if [ "$packages" = yes ]; then
     run "$python" -m venv "$folder/.venv"
     run "$folder/.venv/bin/pip" install --quiet --disable-pip-version-check \
-      --only-binary :all: --requirement "$folder/$requirements"
+      --require-hashes --only-binary :all: --requirement "$folder/$requirements"
     run "$folder/.venv/bin/python" -m compileall -q "$folder" -x '/[.]venv/'
   fi
   run touch "$folder/.complete"

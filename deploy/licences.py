@@ -25,7 +25,7 @@ ClickHouse, tests and linters. The project itself is Apache-2.0.
 
 def names(path: Path) -> list[str]:
     """Packages that a file of pins names, in its order."""
-    return re.findall(r"^([A-Za-z0-9._-]+)==", path.read_text(), re.M)
+    return re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==", path.read_text(), re.M)
 
 
 def licence(package: str) -> str | None:

@@ -1,7 +1,7 @@
-"""Makes the pictures of the page in docs/images, from a made-up account at a fixed moment.
+"""Make the screenshots of the page in docs/images, from the demo at a fixed moment.
 
-Run by `make screenshots`. Its look depends on the fonts of the machine: with Inter it is the best
-(Debian: fonts-inter).
+Run by `make screenshots`. They depend on the installed fonts; install Inter first (Debian:
+fonts-inter).
 """
 
 import tempfile
@@ -19,7 +19,7 @@ from tools.browser import chromium
 NOW = datetime.fromisoformat("2026-11-20T21:40:00+03:00")
 IMAGES = PROJECT / "docs" / "images"
 DESKTOP = {"width": 1280, "height": 1130}
-PICTURES: dict[str, dict[str, Any]] = {
+SCREENSHOTS: dict[str, dict[str, Any]] = {
     "dashboard": {"viewport": DESKTOP, "device_scale_factor": 1.5, "locale": "ru-RU"},
     "dashboard-en": {"viewport": DESKTOP, "device_scale_factor": 1.5, "locale": "en-GB"},
     "dashboard-dark": {
@@ -37,7 +37,7 @@ PICTURES: dict[str, dict[str, Any]] = {
 
 
 def make_page(home: Path) -> Path:
-    """The page of the demo's organiser, after one run."""
+    """Run the pipeline on the demo and return the path of the page."""
     with serve(demo_world(NOW)) as server:
         settings = Settings(
             qtickets_token="sandbox-token",
@@ -53,11 +53,11 @@ def make_page(home: Path) -> Path:
 
 
 def main() -> None:
-    """Writes every picture."""
+    """Write all screenshots."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, chromium() as browser:
         address = make_page(Path(home)).as_uri()
-        for name, look in PICTURES.items():
+        for name, look in SCREENSHOTS.items():
             context = browser.new_context(**look)
             page = context.new_page()
             page.goto(address)

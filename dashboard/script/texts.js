@@ -1,131 +1,202 @@
-// Every text of the page, in Russian and English. {n} is replaced; | parts plural forms
+// The texts of the page in Russian and English. {n} is replaced by a value; | separates plural forms
 // (one|few|many in Russian, one|other in English).
 const TEXTS = {
   ru: {
+    // Header
     title: "Продажи билетов",
-    old_browser: "Нужен браузер не старше 2023 года: Chrome 80, Firefox 113, Safari 16.4 или новее.",
+    old_browser: "Нужен более новый браузер: Chrome 93, Firefox 113, Safari 16.4 или новее.",
     as_of: "Данные на {n}",
-    demo: "Демонстрация: выдуманные продажи",
-    offline: "Записанные ответы, не живые данные",
+    demo: "Демо: вымышленные продажи",
+    offline: "Записанные ответы API, не текущие данные",
+    language: "English",
     theme: "Тема", theme_auto: "авто", theme_light: "светлая", theme_dark: "тёмная",
     print: "Печать",
-    language: "English",
+
+    // Alerts
+    alert_stale: "Данные устарели: последняя загрузка {n}.",
+    alert_late: "Данные запаздывают: последняя загрузка {n}.",
+    alert_run: "Последний запуск завершился ошибкой ({n}).",
+    alert_tests: "Предупреждение проверки данных:",
+    alert_page: "Страница создана {n}. Более поздних продаж на ней нет.",
+
+    // Filters
     filters: "Фильтры",
     period: "Период", from: "С", to: "По", city: "Город", event: "Мероприятие", currency: "Валюта",
     all_cities: "Все города", all_events: "Все мероприятия", on_sale: "В продаже", past: "Прошедшие",
     days_7: "7 дней", days_30: "30 дней", days_90: "90 дней", days_365: "Год", days_all: "Всё",
     reset: "Сбросить",
-    today: "Сегодня", last_day: "Последний день", days_14: "14 дней",
-    tickets: "Билеты", revenue: "Выручка", orders: "Заказы", average: "Средний билет",
-    refunds: "Возвраты", share: "Доля", change: "К прошлому",
-    before: "было {n}", before_today: "вчера за весь день {n}", no_before: "сравнить не с чем",
-    no_before_why: "В данных нет предыдущего периода такой же длины",
-    by_day: "По дням", by_week: "По неделям", by_month: "По месяцам",
-    period_before: "период до этого",
-    revenue_axis: "Выручка, {n}", tickets_axis: "Билеты, шт.",
-    as_table: "Числами", date: "Дата",
-    by_city: "По городам", by_source: "Откуда пришли", by_event: "Мероприятия",
-    source: "Источник", campaign: "Кампания", no_mark: "Без метки",
-    sold_share: "Продано мест", left: "Осталось", of: "из {n}", sold_out: "распродано",
-    unknown_seats: "нет данных", over: "прошло", no_dates: "без даты",
-    sold_share_why: "Занятые места в показах, которые ещё не прошли, по всем каналам продаж",
-    show_all: "Показать все ({n})", show_less: "Свернуть",
-    pace: "Темп продаж", pace_why: "Билетов продано к этому дню, рядом — среднее по прошедшим показам",
-    show: "Показ", days_left: "До показа", sold: "Продано", usually: "Обычно", usual: "обычно",
-    expected: "Ожидаем", ahead: "К обычному", pace_axis: "Дней до показа", this_show: "этот показ",
-    compared_event: "Сравнение: {n} показ этого мероприятия|Сравнение: {n} показа этого мероприятия|Сравнение: {n} показов этого мероприятия",
-    compared_city: "Сравнение: {n} показ того же города|Сравнение: {n} показа того же города|Сравнение: {n} показов того же города",
-    compared_none: "Похожих прошедших показов пока меньше трёх",
+
+    // Terms used in several sections
+    tickets: "Билеты", revenue: "Выручка", orders: "Заказы", average: "Средняя цена билета",
+    refunds: "Возвраты", share: "Доля", change: "Изменение", date: "Дата", total: "Итого",
     tickets_count: "{n} билет|{n} билета|{n} билетов",
-    days: "{n} день|{n} дня|{n} дней", is_today: "сегодня",
-    promos: "Промокоды и скидки", promo: "Промокод", no_code: "Скидка без кода", uses: "Заказов",
-    discount: "Скидка", refunded: "Возвращено", kept: "Удержано",
-    refunds_why: "По дате возврата",
-    attendance: "Посещаемость", attendance_why: "Показы выбранного периода: пришли из тех, кто купил",
-    came: "Пришли", shows: "Показы", bought: "Купили",
-    plan: "План и факт", plan_why: "С первого по последний день плана в выбранном периоде",
-    planned: "План", fact: "Факт", done: "Выполнено", total: "Всего",
-    data_state: "Состояние данных", dataset: "Набор данных", rows: "Строк", read_at: "Загружено",
-    state: "Состояние", fresh: "свежие", late: "опаздывают", stale: "устарели", empty: "пусто",
-    runs: "Последние запуски", started: "Начало", took: "Длился", result: "Итог", ok: "успешно",
-    error: "ошибка", seconds: "{n} с",
-    alert_stale: "Данные устарели: последняя загрузка {n}",
-    alert_late: "Данные опаздывают: последняя загрузка {n}",
-    alert_run: "Последний запуск не удался ({n})",
-    alert_checks: "Проверки нашли: ",
-    alert_page: "Страница сделана {n}. Новых продаж на ней нет",
-    nothing: "За этот период продаж нет", nothing_here: "За этот период нет",
-    nothing_pace: "Нет показов в продаже с проданными билетами",
-    empty_account: "Продаж пока нет",
-    empty_account_why: "Здесь появятся графики и таблицы, как только загрузится первый оплаченный заказ.",
-    deleted: "Не вошли продажи удалённых мероприятий: {n}",
-    footnote: "Выручка — цена проданных и не возвращённых билетов, по дате оплаты. Дни — в часовом поясе {n}. Валюты не складываются.",
-    history: "Здесь продажи с {n}; более ранние — в витринах.",
+    days: "{n} день|{n} дня|{n} дней",
     unknown_city: "город не указан",
-    chart_label: "График: {n}. Те же числа — в таблице под графиком",
+    show_all: "Показать все ({n})", show_less: "Свернуть",
+    as_table: "Таблица",
+    chart_label: "График: {n}. Те же данные — в таблице.",
+    no_sales: "За этот период продаж нет", no_data: "За этот период данных нет",
+
+    // Totals
+    today: "Сегодня", last_day: "Последний день", days_14: "14 дней",
+    previous: "в прошлом периоде {n}", previous_day: "вчера за весь день {n}",
+    no_previous: "нет данных для сравнения",
+    no_previous_why: "В данных нет предыдущего периода такой же длины",
+
+    // Sales by day
+    by_day: "По дням", by_week: "По неделям", by_month: "По месяцам",
+    previous_period: "предыдущий период",
+    revenue_axis: "Выручка, {n}", tickets_axis: "Билеты, шт.",
+
+    // Cities and sources
+    by_city: "По городам", by_source: "По источникам",
+    source: "Источник", campaign: "Кампания", no_utm: "Без UTM",
+
+    // Events
+    by_event: "Мероприятия",
+    seats_sold: "Продано мест", left: "Осталось", of: "из {n}", sold_out: "распродано",
+    unknown_seats: "нет данных", over: "прошло", no_dates: "без даты",
+    seats_sold_why: "Проданные места предстоящих показов, по всем каналам продаж",
+
+    // Pace
+    pace: "Темп продаж",
+    pace_why: "Продано билетов на сегодня и среднее прошедших показов за столько же дней до показа",
+    show: "Показ", days_left: "До показа", sold: "Продано", typical: "Обычно",
+    vs_typical: "К обычному", expected: "Прогноз", is_today: "сегодня",
+    this_show: "этот показ", typical_line: "обычно",
+    pace_axis: "Дней до показа",
+    compared_event:
+      "Сравнение: {n} показ этого мероприятия|Сравнение: {n} показа этого мероприятия"
+      + "|Сравнение: {n} показов этого мероприятия",
+    compared_city:
+      "Сравнение: {n} показ в этом городе|Сравнение: {n} показа в этом городе"
+      + "|Сравнение: {n} показов в этом городе",
+    compared_none: "Меньше трёх похожих прошедших показов",
+    no_pace: "Нет показов в продаже с проданными билетами",
+
+    // Plan
+    plan: "План-факт", plan_why: "С первого по последний плановый день выбранного периода",
+    planned: "План", actual: "Факт", done: "Выполнение",
+
+    // Promo codes
+    promos: "Промокоды и скидки", promo: "Промокод", no_code: "Скидка без промокода", uses: "Заказы",
+    discount: "Скидка",
+
+    // Refunds
+    refunds_why: "По дате возврата", refunded: "Возвращено", deducted: "Удержано",
+
+    // Attendance
+    attendance: "Посещаемость", attendance_why: "Показы выбранного периода",
+    bought: "Продано", attended: "Пришли",
+
+    // Footer
+    data_state: "Состояние данных", dataset: "Набор данных", rows: "Строки", loaded_at: "Загружен",
+    status: "Статус", fresh: "актуален", late: "запаздывает", stale: "устарел", empty: "пуст",
+    started: "Запуск", duration: "Длительность", result: "Результат",
+    ok: "успешно", error: "ошибка", seconds: "{n} с",
+    footnote:
+      "Выручка — сумма цен проданных и не возвращённых билетов, по дате оплаты. Часовой пояс: {n}. "
+      + "Суммы в разных валютах не складываются.",
+    history: "На странице — продажи с {n}; более ранние есть в витринах.",
+    deleted: "Продажи удалённых мероприятий не учтены: {n}.",
+    empty_account: "Продаж пока нет",
+    empty_account_why: "Графики и таблицы появятся после загрузки первого оплаченного заказа.",
   },
   en: {
+    // Header
     title: "Ticket sales",
-    old_browser: "This page needs a browser of 2023 or later: Chrome 80, Firefox 113, Safari 16.4.",
+    old_browser: "This page needs a newer browser: Chrome 93, Firefox 113, Safari 16.4 or later.",
     as_of: "Data as of {n}",
-    demo: "Demo: made-up sales",
-    offline: "Recorded answers, not live data",
+    demo: "Demo: fictional sales",
+    offline: "Recorded API responses, not current data",
+    language: "Русский",
     theme: "Theme", theme_auto: "auto", theme_light: "light", theme_dark: "dark",
     print: "Print",
-    language: "Русский",
+
+    // Alerts
+    alert_stale: "The data is stale: last loaded on {n}.",
+    alert_late: "The data is late: last loaded on {n}.",
+    alert_run: "The latest run failed ({n}).",
+    alert_tests: "Warning of a data test:",
+    alert_page: "This page was generated {n}. It has no later sales.",
+
+    // Filters
     filters: "Filters",
     period: "Period", from: "From", to: "To", city: "City", event: "Event", currency: "Currency",
     all_cities: "All cities", all_events: "All events", on_sale: "On sale", past: "Past",
     days_7: "7 days", days_30: "30 days", days_90: "90 days", days_365: "Year", days_all: "All",
     reset: "Reset",
-    today: "Today", last_day: "Last day", days_14: "14 days",
-    tickets: "Tickets", revenue: "Revenue", orders: "Orders", average: "Average ticket",
-    refunds: "Refunds", share: "Share", change: "Change",
-    before: "was {n}", before_today: "all of yesterday {n}", no_before: "nothing to compare with",
-    no_before_why: "The data has no period of the same length before this one",
-    by_day: "By day", by_week: "By week", by_month: "By month",
-    period_before: "period before",
-    revenue_axis: "Revenue, {n}", tickets_axis: "Tickets",
-    as_table: "As numbers", date: "Date",
-    by_city: "By city", by_source: "Where they came from", by_event: "Events",
-    source: "Source", campaign: "Campaign", no_mark: "No mark",
-    sold_share: "Seats sold", left: "Left", of: "of {n}", sold_out: "sold out",
-    unknown_seats: "unknown", over: "over", no_dates: "no date",
-    sold_share_why: "Seats taken in shows that are not over, whatever the sales channel",
-    show_all: "Show all ({n})", show_less: "Show less",
-    pace: "Sales pace", pace_why: "Tickets sold by that day, beside the mean of past shows",
-    show: "Show", days_left: "Days left", sold: "Sold", usually: "Usually", usual: "usual",
-    expected: "Expected", ahead: "Against usual", pace_axis: "Days before the show",
-    this_show: "this show",
-    compared_event: "Compared with {n} show of this event|Compared with {n} shows of this event",
-    compared_city: "Compared with {n} show of the same city|Compared with {n} shows of the same city",
-    compared_none: "Fewer than three comparable past shows so far",
+
+    // Terms used in several sections
+    tickets: "Tickets", revenue: "Revenue", orders: "Orders", average: "Average ticket price",
+    refunds: "Refunds", share: "Share", change: "Change", date: "Date", total: "Total",
     tickets_count: "{n} ticket|{n} tickets",
-    days: "{n} day|{n} days", is_today: "today",
-    promos: "Promo codes and discounts", promo: "Promo code", no_code: "Discount without code",
-    uses: "Orders", discount: "Discount", refunded: "Refunded", kept: "Kept",
-    refunds_why: "By date of refund",
-    attendance: "Attendance", attendance_why: "Shows of the chosen period: how many of the buyers came",
-    came: "Came", shows: "Shows", bought: "Bought",
-    plan: "Plan and fact", plan_why: "From the first to the last planned day in the chosen period",
-    planned: "Plan", fact: "Fact", done: "Done", total: "Total",
-    data_state: "State of the data", dataset: "Dataset", rows: "Rows", read_at: "Loaded",
-    state: "State", fresh: "fresh", late: "late", stale: "stale", empty: "empty",
-    runs: "Latest runs", started: "Started", took: "Took", result: "Result", ok: "ok",
-    error: "error", seconds: "{n} s",
-    alert_stale: "The data is stale: last loaded {n}",
-    alert_late: "The data is late: last loaded {n}",
-    alert_run: "The latest run failed ({n})",
-    alert_checks: "Checks found: ",
-    alert_page: "This page was made {n}. Sales since then are not on it",
-    nothing: "No sales in this period", nothing_here: "None in this period",
-    nothing_pace: "No shows on sale with tickets sold",
+    days: "{n} day|{n} days",
+    unknown_city: "unknown city",
+    show_all: "Show all ({n})", show_less: "Show less",
+    as_table: "Table",
+    chart_label: "Chart: {n}. The same data is in the table.",
+    no_sales: "No sales in this period", no_data: "No data in this period",
+
+    // Totals
+    today: "Today", last_day: "Last day", days_14: "14 days",
+    previous: "previous period {n}", previous_day: "all of yesterday {n}",
+    no_previous: "no data to compare with",
+    no_previous_why: "The data does not cover a previous period of the same length",
+
+    // Sales by day
+    by_day: "By day", by_week: "By week", by_month: "By month",
+    previous_period: "previous period",
+    revenue_axis: "Revenue, {n}", tickets_axis: "Tickets",
+
+    // Cities and sources
+    by_city: "By city", by_source: "By source",
+    source: "Source", campaign: "Campaign", no_utm: "No UTM",
+
+    // Events
+    by_event: "Events",
+    seats_sold: "Seats sold", left: "Left", of: "of {n}", sold_out: "sold out",
+    unknown_seats: "no data", over: "over", no_dates: "no date",
+    seats_sold_why: "Seats sold for upcoming shows, in all sales channels",
+
+    // Pace
+    pace: "Sales pace",
+    pace_why: "Tickets sold to date, and the mean of past shows at the same number of days before the show",
+    show: "Show", days_left: "Days left", sold: "Sold", typical: "Typical",
+    vs_typical: "vs typical", expected: "Forecast", is_today: "today",
+    this_show: "this show", typical_line: "typical",
+    pace_axis: "Days to show",
+    compared_event: "Compared with {n} show of this event|Compared with {n} shows of this event",
+    compared_city: "Compared with {n} show in this city|Compared with {n} shows in this city",
+    compared_none: "Fewer than three similar past shows",
+    no_pace: "No shows on sale with tickets sold",
+
+    // Plan
+    plan: "Plan vs actual", plan_why: "From the first to the last planned day of the selected period",
+    planned: "Plan", actual: "Actual", done: "Achieved",
+
+    // Promo codes
+    promos: "Promo codes and discounts", promo: "Promo code", no_code: "Discount without a code",
+    uses: "Orders", discount: "Discount",
+
+    // Refunds
+    refunds_why: "By refund date", refunded: "Refunded", deducted: "Retained",
+
+    // Attendance
+    attendance: "Attendance", attendance_why: "Shows in the selected period",
+    bought: "Sold", attended: "Attended",
+
+    // Footer
+    data_state: "Data status", dataset: "Dataset", rows: "Rows", loaded_at: "Loaded",
+    status: "Status", fresh: "fresh", late: "late", stale: "stale", empty: "empty",
+    started: "Started", duration: "Duration", result: "Result",
+    ok: "ok", error: "error", seconds: "{n} s",
+    footnote:
+      "Revenue is the sum of the prices of tickets sold and not refunded, by payment date. Time zone: {n}. "
+      + "Amounts in different currencies are not added.",
+    history: "This page has sales since {n}; earlier sales are in the marts.",
+    deleted: "Sales of deleted events are not included: {n}.",
     empty_account: "No sales yet",
-    empty_account_why: "Charts and tables appear here once the first paid order is loaded.",
-    deleted: "Sales of deleted events are left out: {n}",
-    footnote: "Revenue is the price of tickets sold and not refunded, by date of payment. Days are in the time zone {n}. Currencies are never added.",
-    history: "Sales here begin {n}; earlier ones are in the marts.",
-    unknown_city: "city unknown",
-    chart_label: "Chart: {n}. The same numbers are in the table below it",
+    empty_account_why: "Charts and tables appear after the first paid order is loaded.",
   },
 };

@@ -1,7 +1,7 @@
--- The day of the page, where its sales begin, whose they are.
+-- The current day and moment, the range of the history, and the origin of the sales.
 SELECT
     toInt32({today}) AS today,
-    toUnixTimestamp({now}) AS moment,
+    toUnixTimestamp({now}) AS as_of,
     toInt32({since}) AS history_from,
     (
         SELECT if(count() = 0, NULL, toInt32(min(sales_date))) FROM fact_qtickets_sales_daily

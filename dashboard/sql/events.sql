@@ -1,4 +1,4 @@
--- Every event, deleted ones marked; seats are those of shows that are not over.
+-- All events, including deleted ones. Seats are those of shows that are not over.
 SELECT
     event_id AS event,
     event_name AS name,

@@ -1,4 +1,4 @@
--- Shows on sale, with the tickets sold so far on each day before the show, from day 180 on down.
+-- Shows on sale. A curve is the cumulative number of tickets, from 180 days before the show to now.
 WITH curves AS (
     SELECT
         show_id,
@@ -10,7 +10,7 @@ WITH curves AS (
         groupArray((days_before_show, tickets_so_far)) AS days,
         arrayMap(at -> at.2, arraySort(at -> -at.1, days)) AS curve,
         argMin(
-            tuple(toString(compared_with), compared_shows, usual_share, tickets_expected),
+            tuple(toString(compared_with), compared_shows, tickets_expected),
             days_before_show
         ) AS last
     FROM fact_qtickets_sales_pace
@@ -29,7 +29,7 @@ SELECT
     curves.curve AS curve,
     curves.last.1 AS compared_with,
     curves.last.2 AS compared_shows,
-    curves.last.4 AS expected
+    curves.last.3 AS expected
 FROM curves
 LEFT JOIN dim_shows AS shows ON curves.show_id = shows.show_id
 ORDER BY curves.day, starts, event, currency

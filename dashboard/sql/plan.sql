@@ -1,4 +1,4 @@
--- The plan; what was sold of it is in the sales.
+-- Planned sales by day. Actual sales are in sales.sql.
 SELECT
     toInt32(sales_date) AS day, event_id AS event, city, currency,
     toInt64(plan_tickets) AS tickets, toInt64(plan_revenue * 100) AS revenue

@@ -1,4 +1,4 @@
--- The latest runs: what they found, or why they ended.
+-- The latest runs, with the warnings of the data tests or the error.
 SELECT
     toUnixTimestamp(started_at) AS started,
     toUnixTimestamp(finished_at) AS finished,

@@ -1,7 +1,7 @@
--- Sales by advertising. utm_content and utm_term stay out: nobody reads them here.
+-- Sales by UTM source, medium and campaign. The page does not show utm_content and utm_term.
 SELECT
     toInt32(d) AS day, event_id AS event, city, currency,
-    concat(utm_group, '\x1f', medium, '\x1f', campaign) AS mark,
+    concat(utm_group, '\x1f', medium, '\x1f', campaign) AS utm,
     tickets, revenue
 FROM (
     SELECT

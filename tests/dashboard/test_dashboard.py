@@ -1,4 +1,4 @@
-"""The page, in a real browser: what it shows is what the marts say."""
+"""The page in a real browser: its numbers are those of the marts."""
 
 import json
 import os
@@ -16,12 +16,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from rich.console import Console
 
-from dashboard.data import as_json, read_account
+from dashboard import DashboardError, PageOptions, write_dashboard
+from dashboard.data import as_json, read_page_data
 from dashboard.page import render
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ConfigurationError, ServiceError
-from pipelines.operations.page import rewrite_page
+from pipelines.operations.page import rewrite_page, write_page
 from pipelines.run import run
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from sandbox import World, serve
@@ -36,16 +37,26 @@ Opener = Callable[..., Page]
 
 @dataclass
 class Marts:
-    """A small organiser's marts, the page that the run wrote, and its data."""
+    """The marts of a small organiser, the page that the run wrote, and the data of the page."""
 
     settings: Settings
     warehouse: Warehouse
     path: Path
-    account: Row
+    data: Row
+
+    @property
+    def options(self) -> PageOptions:
+        return PageOptions(
+            database="zakaz",
+            time_zone="Europe/Moscow",
+            now=self.settings.report_now,
+            organiser=self.settings.org_name,
+        )
 
     def read(self) -> Row:
-        """The data of the page, as the browser gets it."""
-        data: Row = json.loads(as_json(read_account(self.settings, self.warehouse)))
+        """Return the data of the page as the browser gets it."""
+        with self.warehouse.connect(self.warehouse.transformer) as client:
+            data: Row = json.loads(as_json(read_page_data(client, self.options)))
         return data
 
     def rows(self, sql: str) -> list[Row]:
@@ -81,19 +92,19 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
             clickhouse_host=None,
         )
         with pytest.MonkeyPatch.context() as patch:
-            # Test ids: nobody's .env, nobody's server.
+            # Without the .env of the checkout.
             patch.chdir(home)
             report = run(settings, Console(quiet=True))
     assert report.page, report.page_problem
     with open_warehouse(settings) as warehouse:
         found = Marts(settings, warehouse, report.page, {})
-        found.account = found.read()
+        found.data = found.read()
         yield found
 
 
 @pytest.fixture(scope="module")
 def planned(marts: Marts) -> Iterator[Row]:
-    """The data of the page once there is a plan: two events, some days of June."""
+    """The data of the page with a plan: two events, three days of June."""
     events = marts.rows(
         "SELECT event_id, city FROM fact_qtickets_sales_daily WHERE currency = 'RUB'"
         f" AND sales_date > {TODAY} - 30 GROUP BY event_id, city ORDER BY sum(revenue) DESC LIMIT 2"
@@ -124,7 +135,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
-    """Opens a page from a file, and fails the test if it errs or asks the network for anything."""
+    """Open a page from a file; fail the test on an error or a network request."""
     contexts, requests, errors = [], [], []
 
     def opened(source: Path | Row, *, fragment: str = "", **context: Any) -> Page:
@@ -156,24 +167,25 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
 
 
 def metrics(page: Page, card: str) -> dict[str, str]:
-    """The exact numbers of a card; checked to be what the reader sees, but for rounding."""
+    """Return the exact numbers of a card. The visible texts must be the same, rounded."""
     found = page.eval_on_selector_all(
         f"[data-metric^='{card}.']",
         "all => all.map(one => [one.dataset.metric, one.value, one.textContent])",
     )
     for name, value, text in found:
-        assert seen(text) in (value, None) or abs(seen(text) - Decimal(value)) < 1, (name, text)
+        visible = visible_number(text)
+        assert visible is None or abs(visible - Decimal(value)) < 1, (name, text)
     return {name.partition(".")[2]: value for name, value, _ in found}
 
 
-def seen(text: str) -> Decimal | None:
-    """The number in a Russian text: "1 234,50 ₽"."""
+def visible_number(text: str) -> Decimal | None:
+    """Return the number in a Russian text: "1 234,50 ₽"."""
     digits = "".join(char for char in text if char.isdigit() or char == ",").replace(",", ".")
     return Decimal(digits) if digits else None
 
 
 def table(page: Page, name: str) -> dict[str, dict[str, Decimal]]:
-    """Exact numbers of a table by row and column; every row, also those behind "show all"."""
+    """Return the exact numbers of a table by row and column, including rows behind "show all"."""
     more = page.locator(f"#more-{name}")
     if more.count() and "Показать" in more.inner_text():
         more.click()
@@ -242,7 +254,7 @@ def test_a_period_has_sales_by_day_of_payment_and_refunds_by_their_own_day(
     }
 
 
-def test_filters_of_city_event_and_dates_change_every_number_as_the_marts_say(
+def test_filters_of_city_event_and_dates_apply_to_every_number(
     marts: Marts, open_page: Opener
 ) -> None:
     page = open_page(marts.path)
@@ -295,7 +307,7 @@ def _title(city: str) -> str:
     return "-".join(part[0].upper() + part[1:] for part in city.split("-"))
 
 
-def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
+def test_each_table_equals_its_mart(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path)
     month = f"{LIVE} AND currency = 'RUB' AND {{}} > {TODAY} - 30"
 
@@ -318,7 +330,7 @@ def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
     assert _sold(shown) == _sold(by_day)
 
     refunds = "sum(tickets_refunded) AS tickets, sum(refunded_amount) AS amount,"
-    refunds += " sum(refund_deduction_amount) AS kept"
+    refunds += " sum(refund_deduction_amount) AS deducted"
     by_event = mart(refunds, "fact_qtickets_refunds_daily", "refund_date", "event_id")
     shown = table(page, "refunds")
     assert shown.pop("total")["amount"] == sum(row["amount"] for row in by_event.values())
@@ -333,10 +345,10 @@ def test_each_table_is_its_mart(marts: Marts, open_page: Opener) -> None:
     assert shown == promos
 
     attendance = marts.rows(
-        "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS came"
+        "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS scanned"
         " FROM fact_qtickets_attendance INNER JOIN dim_shows USING (show_id, event_id)"
         f" WHERE {LIVE} AND NOT is_deleted AND start_date BETWEEN {TODAY} - 29 AND {TODAY}"
-        " GROUP BY event_id HAVING came > 0"
+        " GROUP BY event_id HAVING scanned > 0"
     )
     assert table(page, "attendance") == sums_by(attendance, "event_id")
 
@@ -367,7 +379,7 @@ def test_events_have_their_sales_and_seats(marts: Marts, open_page: Opener) -> N
     }
 
 
-def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page: Opener) -> None:
+def test_pace_compares_each_show_on_sale_with_past_shows(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path)
     expected = marts.rows(
         "WITH now AS (SELECT show_id, event_id, city, min(days_before_show) AS days_left,"
@@ -386,25 +398,27 @@ def test_pace_holds_each_show_on_sale_against_past_ones(marts: Marts, open_page:
         assert columns.get("expected") == row["expected"]
         if row["kind"] != "none":
             group = "event_id" if row["kind"] == "event" else "city"
-            usual = marts.row(
+            typical = marts.row(
                 "SELECT sum(tickets_so_far) / uniqExact(show_id) AS tickets"
                 f" FROM fact_qtickets_sales_pace WHERE is_over AND {group} = '{row[group]}'"
                 f" AND days_before_show = {row['days_left']}"
             )
-            assert columns["usual"] == pytest.approx(Decimal(usual["tickets"]), abs=Decimal("0.1"))
+            assert columns["typical"] == pytest.approx(
+                Decimal(typical["tickets"]), abs=Decimal("0.1")
+            )
     assert any(row["kind"] != "none" for row in expected)
     page.locator("[data-table=pace] button").nth(1).click()
-    assert page.locator("[data-table=pace] tr.chosen").count() == 1
+    assert page.locator("[data-table=pace] tr.selected").count() == 1
 
 
-def test_a_plan_is_held_against_the_same_events(
+def test_a_plan_is_compared_with_sales_of_the_same_events(
     marts: Marts, planned: Row, open_page: Opener
 ) -> None:
     page = open_page(planned, fragment="period=7")
     expected = marts.rows(
         "SELECT event_id, sum(plan_tickets) AS plan_tickets, sum(plan_revenue) AS plan_revenue,"
-        " sum(fact_tickets) AS fact_tickets, sum(fact_revenue) AS fact_revenue FROM v_plan_vs_fact"
-        " WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
+        " sum(fact_tickets) AS actual_tickets, sum(fact_revenue) AS actual_revenue"
+        " FROM v_plan_vs_fact WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
         " GROUP BY event_id HAVING plan_tickets > 0"
     )
 
@@ -415,7 +429,7 @@ def test_a_plan_is_held_against_the_same_events(
     assert total["plan_revenue"] == sum(row["plan_revenue"] for row in expected)
 
 
-def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> None:
+def test_amounts_in_different_currencies_are_never_added(marts: Marts, open_page: Opener) -> None:
     page = open_page(marts.path, fragment="period=all")
     revenue = {
         row["currency"]: row["revenue"]
@@ -431,18 +445,18 @@ def test_currencies_are_chosen_never_added(marts: Marts, open_page: Opener) -> N
         assert ("₽" if label == "RUB" else "₸") in page.inner_text(".card.period .hero")
 
 
-def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None:
+def test_texts_of_the_service_are_never_html(marts: Marts, open_page: Opener) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)> {{script}} & \"'"
-    account = deepcopy(marts.account)
-    account["about"]["organiser"] = evil
-    account["events"]["name"] = [f"{evil} {index}" for index, _ in enumerate(account["event_ids"])]
-    account["cities"] = [f"{evil}{city}" for city in account["cities"]]
-    account["marks"] = [[evil, evil, str(index)] for index, _ in enumerate(account["marks"])]
-    account["promos"] = [[f"{evil}{index}", evil] for index, _ in enumerate(account["promos"])]
-    account["runs"] = {"started": [0], "finished": [1], "status": ["error"], "message": [evil],
+    data = deepcopy(marts.data)
+    data["about"]["organiser"] = evil
+    data["events"]["name"] = [f"{evil} {index}" for index, _ in enumerate(data["event_ids"])]
+    data["cities"] = [f"{evil}{city}" for city in data["cities"]]
+    data["utm"] = [[evil, evil, str(index)] for index, _ in enumerate(data["utm"])]
+    data["promos"] = [[f"{evil}{index}", evil] for index, _ in enumerate(data["promos"])]
+    data["runs"] = {"started": [0], "finished": [1], "status": ["error"], "message": [evil],
                        "warnings": [[evil]]}  # fmt: skip
 
-    page = open_page(account)
+    page = open_page(data)
 
     assert evil in page.inner_text("h1")
     assert f"{evil} " in page.inner_text("#events")
@@ -452,42 +466,42 @@ def test_texts_of_the_service_are_texts(marts: Marts, open_page: Opener) -> None
 
 
 def test_nothing_personal_and_nothing_secret_is_on_the_page(marts: Marts) -> None:
-    account = marts.account
-    text = str(account) + marts.path.read_text(encoding="utf-8").partition('id="data"')[0]
+    data = marts.data
+    text = str(data) + marts.path.read_text(encoding="utf-8").partition('id="data"')[0]
     assert "sandbox-token" not in text
     assert marts.settings.pii_salt(keep=False) not in text
     assert marts.warehouse.transformer.password not in text
     buyers = marts.rows("SELECT buyer_hash FROM dim_buyers")
     assert buyers
     assert not any(row["buyer_hash"] in text for row in buyers)
-    assert "@" not in str(account["marks"]) + str(account["promos"])
+    assert "@" not in str(data["utm"]) + str(data["promos"])
 
 
-def test_what_is_old_or_wrong_is_said_at_the_top(marts: Marts, open_page: Opener) -> None:
-    account = deepcopy(marts.account)
-    assert open_page(account).locator(".alert").count() == 0
-    account["freshness"]["status"] = ["stale"] * len(account["freshness"]["status"])
-    account["runs"] = {
+def test_stale_data_and_failed_runs_are_shown_at_the_top(marts: Marts, open_page: Opener) -> None:
+    data = deepcopy(marts.data)
+    assert open_page(data).locator(".alert").count() == 0
+    data["freshness"]["status"] = ["stale"] * len(data["freshness"]["status"])
+    data["runs"] = {
         "started": [1_781_500_000, 1_781_490_000],
         "finished": [1_781_500_010, 1_781_490_010],
         "status": ["error", "ok"],
         "message": ["QTickets refused the token.", ""],
         "warnings": [[], []],
     }
-    account["about"]["clock_is_real"] = True
-    account["about"]["made_at"] -= 10 * 3600
+    data["about"]["now_is_fixed"] = False
+    data["about"]["generated_at"] -= 10 * 3600
 
-    page = open_page(account)
+    page = open_page(data)
     alerts = page.inner_text(".alerts")
 
     assert "Данные устарели" in alerts
-    assert "Последний запуск не удался" in alerts
+    assert "Последний запуск завершился ошибкой" in alerts
     assert "QTickets refused the token." in alerts
-    assert "Страница сделана 10 часов назад" in alerts
+    assert "Страница создана 10 часов назад" in alerts
     assert "Последний день" in page.inner_text("#card-today"), "June is not today"
 
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "desktop, light, Russian": {"color_scheme": "light", "locale": "ru-RU"},
     "phone, dark, English": {
         "color_scheme": "dark",
@@ -498,10 +512,12 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_serious_barrier(marts: Marts, open_page: Opener, look: str) -> None:
+def test_accessibility_has_no_serious_violation(marts: Marts, open_page: Opener, look: str) -> None:
     page = open_page(marts.path, **LOOKS[look])
     assert page.get_attribute("html", "lang") == ("en" if "English" in look else "ru")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scroll"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        "no horizontal scrolling"
+    )
 
     violations = Axe().run(page).response["violations"]
 
@@ -523,20 +539,20 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
             client.command(f"CREATE TABLE zakaz.kept_{row['name']} AS zakaz.{row['name']}")
             client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
         try:
-            account = marts.read()
+            data = marts.read()
         finally:
             for row in tables:
                 client.command(f"EXCHANGE TABLES zakaz.kept_{row['name']} AND zakaz.{row['name']}")
                 client.command(f"DROP TABLE zakaz.kept_{row['name']} SYNC")
 
-    page = open_page(account)
+    page = open_page(data)
 
     assert "Продаж пока нет" in page.inner_text("main")
     assert "NaN" not in page.inner_text("main")
 
 
-def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener) -> None:
-    page = open_page(_large(marts.account, events=500, days=365))
+def test_a_page_of_500_events_and_a_year_is_small_and_fast(marts: Marts, open_page: Opener) -> None:
+    page = open_page(_large(marts.data, events=500, days=365))
 
     size = Path(page.url.partition("#")[0].removeprefix("file://")).stat().st_size
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
@@ -552,11 +568,11 @@ def test_a_year_of_500_events_is_small_and_quick(marts: Marts, open_page: Opener
     assert page.locator("#event option").count() == 501
 
 
-def _large(account: Row, events: int, days: int) -> Row:
-    """An account of so many events, each on sale for 150 days of the year: 75,000 rows of sales."""
+def _large(data: Row, events: int, days: int) -> Row:
+    """Return page data in which each event is on sale for 150 days: 75,000 rows of sales."""
     draw = random.Random(1)
-    today = account["about"]["today"]
-    large = deepcopy(account)
+    today = data["about"]["today"]
+    large = deepcopy(data)
     large["about"]["first_day"] = today - days
     large["event_ids"] = [str(20_000 + index) for index in range(events)]
     starts = [today - days + draw.randrange(days + 60) for _ in range(events)]
@@ -574,7 +590,7 @@ def _large(account: Row, events: int, days: int) -> Row:
     large["attendance"] = {}
     sales: Row = {name: [] for name in ("day", "event", "city", "currency", "tickets", "revenue",
                                         "orders")}  # fmt: skip
-    sources = {name: [] for name in ("day", "event", "city", "currency", "mark", "tickets",
+    sources: Row = {name: [] for name in ("day", "event", "city", "currency", "utm", "tickets",
                                      "revenue")}  # fmt: skip
     for event, start in enumerate(starts):
         for day in range(max(start - 150, today - days), min(start, today + 1)):
@@ -584,14 +600,14 @@ def _large(account: Row, events: int, days: int) -> Row:
                    "orders": (tickets + 1) // 2}  # fmt: skip
             for name, value in row.items():
                 sales[name].append(value)
-            mark = draw.randrange(len(large["marks"]))
+            utm = draw.randrange(len(large["utm"]))
             for name, column in sources.items():
-                column.append(row[name] if name != "mark" else mark)
+                column.append(row[name] if name != "utm" else utm)
     large["sales"], large["sources"] = sales, sources
     return large
 
 
-def test_the_command_writes_the_page_alone(marts: Marts) -> None:
+def test_the_command_writes_the_page_without_a_run(marts: Marts) -> None:
     before = marts.path.read_bytes()
     marts.path.unlink()
     assert rewrite_page(marts.settings) == marts.path
@@ -601,18 +617,29 @@ def test_the_command_writes_the_page_alone(marts: Marts) -> None:
 def test_without_marts_the_command_says_what_to_do(marts: Marts) -> None:
     elsewhere = replace(marts.warehouse, marts_db="nowhere")
     with pytest.raises(ConfigurationError, match=r"Run first: python pipelines/qtickets\.py"):
-        read_account(marts.settings, elsewhere)
+        write_page(marts.settings, elsewhere)
 
 
-def test_a_run_that_failed_says_so_on_the_page_and_keeps_its_numbers(
+def test_a_page_that_cannot_be_written_is_an_error_with_its_path(
+    marts: Marts, tmp_path: Path
+) -> None:
+    path = tmp_path / "missing" / "dashboard.html"
+    with (
+        marts.warehouse.connect(marts.warehouse.transformer) as client,
+        pytest.raises(DashboardError, match=rf"The dashboard {path} cannot be written: No such"),
+    ):
+        write_dashboard(client, marts.options, path)
+
+
+def test_after_a_failed_run_the_page_shows_the_error_and_the_previous_numbers(
     marts: Marts, open_page: Opener
 ) -> None:
     before = metrics(open_page(marts.path), "period")
-    nobody_answers = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
+    unreachable = {"qtickets_base_url": "http://127.0.0.1:9/", "qtickets_retry_seconds": 0.1}
 
     with pytest.raises(ServiceError):
-        run(marts.settings.model_copy(update=nobody_answers), Console(quiet=True))
+        run(marts.settings.model_copy(update=unreachable), Console(quiet=True))
 
     page = open_page(marts.path)
-    assert "Последний запуск не удался" in page.inner_text(".alert.bad")
+    assert "Последний запуск завершился ошибкой" in page.inner_text(".alert.bad")
     assert metrics(page, "period") == before

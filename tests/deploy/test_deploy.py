@@ -312,8 +312,7 @@ def test_the_image_has_what_the_command_imports_and_nothing_that_is_private() ->
 
 
 def pins(path: Path) -> set[str]:
-    lines = (line.partition(" ;")[0].strip() for line in path.read_text().splitlines())
-    return {line for line in lines if line and not line.startswith("#")}
+    return set(re.findall(r"^\S+==\S+", path.read_text(), re.M))
 
 
 def test_a_server_gets_the_same_versions_and_not_the_engine() -> None:

@@ -3,43 +3,23 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dlt
-import pyarrow.parquet as pq
 import pytest
 
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from qtickets_source import QTicketsConfiguration, qtickets_source, settings
 from qtickets_source.rows import schema as tables
-from sandbox import World, serve
 from tests.support.marts_world import MartsWorld, event, marts_world, show, ticket
 from tests.support.paths import PROJECT
-
-SOURCE_README = (PROJECT / "qtickets_source" / "README.md").read_text()
-NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-
-
-def call(folder: Path, *command: str | Path, **variables: str) -> str:
-    """What a command says that is run in another folder, with nothing of ours around it."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DO_NOT_TRACK": "1", **variables},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+from tests.support.source_example import SOURCE_README, call, load_the_example
 
 
 def dbt(folder: Path, *commands: list[str]) -> None:
@@ -61,40 +41,7 @@ def test_the_source_copied_into_another_folder_loads_into_files_as_its_readme_sa
         tmp_path / "qtickets_source",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    example = re.findall(r"```python\n(.*?)```", SOURCE_README, re.S)[0]
-    assert 'destination="duckdb"' in example
-    script = example.replace('destination="duckdb"', 'destination="filesystem"')
-    ours = '{"pipelines", "sandbox", "local_clickhouse"} & set(sys.modules)'
-    (tmp_path / "sales.py").write_text(f"{script}\nimport sys\nassert not {ours}\n")
-    (tmp_path / ".dlt").mkdir()
-    world = World(
-        orders=120, seed=4, start=NOW - timedelta(days=20), end=NOW + timedelta(days=9), now=NOW
-    )
-    with serve(world, token="theirs") as service:
-        (tmp_path / ".dlt" / "secrets.toml").write_text(
-            '[sources.qtickets]\ntoken = "theirs"\npii_salt = "a salt of theirs"\n'
-        )
-        (tmp_path / ".dlt" / "config.toml").write_text(
-            f'[sources.qtickets]\nbase_url = "{service.url}"\n'
-            "initial_since = 2026-05-01T00:00:00Z\n"
-            f'[destination.filesystem]\nbucket_url = "{tmp_path / "files"}"\n'
-            '[normalize.data_writer]\nfile_format = "parquet"\n'
-            "[runtime]\ndlthub_telemetry = false\n"
-        )
-        call(tmp_path, sys.executable, "sales.py")
-
-    def ids(table: str) -> list[int]:
-        files = (tmp_path / "files" / "zakaz_raw" / table).glob("*.parquet")
-        return sorted(
-            row for file in files for row in pq.ParquetFile(file).read()["id"].to_pylist()
-        )
-
-    paid = [order for order in world.orders() if order["payed"]]
-    assert len(paid) > 50
-    assert ids("orders") == sorted(order["id"] for order in paid), "the second run finds no news"
-    assert ids("tickets") == sorted(t["id"] for order in paid for t in order["baskets"])
-    assert ids("events") == sorted(event["id"] for event in world.events())
-    assert ids("shows"), "a table below the events"
+    load_the_example(tmp_path, sys.executable)
 
 
 def resources_of_the_readme() -> Iterator[dict[str, str]]:

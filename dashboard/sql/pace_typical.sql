@@ -1,4 +1,4 @@
--- Mean curves of the past shows of each event, and of each city.
+-- Mean curves of past shows: of each event, and of each city.
 SELECT
     of_event,
     key,
