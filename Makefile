@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
+.PHONY: help run verify test test-fast bench lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,8 +17,11 @@ run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into Clic
 verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a report in QTICKETS_HOME
 	@$(BIN)/python -m pipelines.verify $(ARGS)
 
-test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED) $(BROWSER)  ## all tests, on a real ClickHouse and a real HTTP service
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+test-fast: $(INSTALLED)  ## the tests that start neither ClickHouse, dbt, a browser nor the command
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" $(ARGS)
 
 bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -49,10 +52,10 @@ $(VENV)-check/.installed: deploy/requirements-check.txt
 	@touch $@
 
 cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
-	@$(BIN)/python -m tests.recording
+	@$(BIN)/python -m tools.recording
 
 screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images anew
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m tools.screenshots
 
 docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
 	@$(BIN)/python -m pipelines.docs $(ARGS)
@@ -71,7 +74,7 @@ $(INSTALLED): requirements.txt
 
 # Tests of the page say what is missing where no Chromium can be had.
 $(BROWSER): $(INSTALLED)
-	@$(BIN)/python -m tests.browser && touch $@ || true
+	@$(BIN)/python -m tools.browser && touch $@ || true
 
 clean:  ## remove the virtual environment; data in .qtickets stay
 	rm -rf $(VENV) $(VENV)-check

@@ -283,7 +283,8 @@ class _Serializer:
 
     @staticmethod
     def serialize(cassette: Row) -> str:
-        return yaml.dump(cassette, Dumper=_Readable, allow_unicode=True, width=10**9)
+        text: str = yaml.dump(cassette, Dumper=_Readable, allow_unicode=True, width=10**9)
+        return text
 
     @staticmethod
     def deserialize(text: str) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from pydantic import SecretStr
 from rich.console import Console
 
 from dashboard import DashboardError, PageOptions, write_dashboard
@@ -82,7 +83,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
     drop_databases(server)
     with serve(world) as service:
         settings = Settings(
-            qtickets_token="sandbox-token",
+            qtickets_token=SecretStr("sandbox-token"),
             qtickets_base_url=service.url,
             qtickets_home=home,
             qtickets_initial_backfill_hours="all",

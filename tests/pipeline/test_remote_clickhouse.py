@@ -202,7 +202,7 @@ class ForgetfulFront(Front):
         super().__init__(port)
 
     def _serve(self, client: socket.socket) -> None:
-        answered_at = None
+        answered_at: float | None = None
         with client, self._connected() as server:
             while True:
                 for ready in select.select([client, server], [], [])[0]:
@@ -270,7 +270,8 @@ def test_without_checking_certificates_every_client_connects_to_any(
 
     assert result.exit_code == 0, result.output
     assert marts.raw("SELECT count() AS orders FROM zakaz_raw.orders")[0]["orders"]
-    settings = Settings(**{name.lower(): value for name, value in unchecked.items() if value})
+    given: dict[str, Any] = {name.lower(): value for name, value in unchecked.items() if value}
+    settings = Settings(**given)
     # dbt's client by itself, which needs no model for it.
     from dbt.cli.main import dbtRunner
 
@@ -491,7 +492,7 @@ def cluster(empty_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Clust
 
 @pytest.fixture
 def on_a_cluster(plain: dict[str, str]) -> Settings:
-    given = {name.lower(): value for name, value in plain.items()}
+    given: dict[str, Any] = {name.lower(): value for name, value in plain.items()}
     return Settings(**given, clickhouse_cluster=CLUSTER)
 
 

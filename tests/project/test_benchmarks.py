@@ -22,12 +22,12 @@ from pipelines.warehouse.server import open_warehouse
 from sandbox import World, serve
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-SMALL, PARTIAL_BUILD_FROM_TICKETS = 1000, 4000
+SMALL, LARGE = 1000, 4000
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> OrderFile:
-    return order_file(tmp_path_factory.mktemp("orders"), PARTIAL_BUILD_FROM_TICKETS)
+    return order_file(tmp_path_factory.mktemp("orders"), LARGE)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def loads(file: OrderFile, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     """The cost of loading a window, by its orders."""
     return {
         orders: product.load(file, orders, tmp_path_factory.mktemp("home"))
-        for orders in (SMALL, PARTIAL_BUILD_FROM_TICKETS)
+        for orders in (SMALL, LARGE)
     }
 
 
@@ -48,7 +48,7 @@ def test_a_load_asks_for_each_page_once(loads: dict[int, Cost]) -> None:
 def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
     loads: dict[int, Cost],
 ) -> None:
-    small, large = loads[SMALL].counts, loads[PARTIAL_BUILD_FROM_TICKETS].counts
+    small, large = loads[SMALL].counts, loads[LARGE].counts
 
     assert large["inserts"] == small["inserts"] <= 8
     assert large["statements"] == small["statements"] <= 45

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def listed(world: World, name: str) -> list[Row]:
     return table.rows(table.chunk(0, world.moment).keys.tolist(), world.moment)
 
 
-WHOLE_LISTS = {
+WHOLE_LISTS: dict[str, Callable[[World], list[Row]]] = {
     "orders": lambda world: since_lately(world, "payed_at"),
     "orders_walk": lambda world: since_lately(world, "updated_at"),
     "orders_none": lambda world: [],

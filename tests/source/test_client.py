@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from requests import Request
 
 from pipelines.configuration.environment import Settings
@@ -86,7 +87,7 @@ def ids(rows: Iterator[list[Row]] | list[Row]) -> list[int]:
     return [row["id"] for row in flat]
 
 
-def on_every_answer(change: Callable[[Any], None], path: str = "/orders", **more: Any) -> Fault:
+def on_every_answer(change: Callable[[Any], object], path: str = "/orders", **more: Any) -> Fault:
     """A hook that looks at, or changes, every answer of a path on its way out."""
 
     def mutate(payload: Any) -> Any:
@@ -228,8 +229,8 @@ def test_a_walk_whose_order_is_ignored_is_not_trusted(server: Server) -> None:
 
 # -- nothing is ever written ----------------------------------------------------------------------
 
-FILTER = {"where": [], "orderBy": {"id": "asc"}, "page": 1}
-WRITES = [
+FILTER: Row = {"where": [], "orderBy": {"id": "asc"}, "page": 1}
+WRITES: list[tuple[str, str, Any]] = [
     *((method, "/orders", FILTER) for method in ("PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")),
     ("POST", "/orders", {"event_id": 1, "baskets": []}),
     ("POST", "/orders", {**FILTER, "event_id": 1}),
@@ -328,7 +329,7 @@ def test_a_row_that_is_missing_from_a_page_is_noticed(server: Server, how: str) 
     assert set(received) == set(ids(orders_paid_since(server, LAST_WEEK.value)))
 
 
-ODD_ANSWERS: dict[str, Callable[[Any], None]] = {
+ODD_ANSWERS: dict[str, Callable[[Any], object]] = {
     "rows that are no objects": lambda payload: payload.update(data=[1, 2]),
     "rows without an id": lambda payload: [row.pop("id") for row in payload["data"]],
     "ids that are no numbers": lambda payload: payload["data"][0].update(id="12"),
@@ -722,7 +723,7 @@ def test_no_log_of_a_run_holds_the_token_a_person_or_a_value_of_a_request(
         if not log.propagate:
             monkeypatch.setattr(log, "handlers", [caplog.handler])
     settings = Settings(
-        qtickets_token=TOKEN,
+        qtickets_token=SecretStr(TOKEN),
         qtickets_base_url=server.url,
         qtickets_home=tmp_path,
         qtickets_initial_backfill_hours="all",
