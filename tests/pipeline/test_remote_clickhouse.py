@@ -38,6 +38,7 @@ from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source.rows.schema import ALL_TABLES
 from sandbox import World, serve
 from tests.support.clickhouse import DATABASE, Marts, query
+from tests.support.live_environment import clickhouse_variables, service_variables
 from tests.support.marts_world import MartsWorld, ticket
 from tests.support.runs import MODELS_ONLY, dashboard_only
 
@@ -162,20 +163,9 @@ def service() -> Iterator[Any]:
 @pytest.fixture
 def plain(service: Any, empty_server: LocalServer, tmp_path: Path) -> dict[str, str]:
     """The environment of a live run on the server by its address, without TLS."""
-    loader, transformer = empty_server.logins["loader"], empty_server.logins["transformer"]
     return {
-        "QTICKETS_TOKEN": "right-token",
-        "QTICKETS_BASE_URL": service.url,
-        "QTICKETS_HOME": str(tmp_path / "home"),
-        "QTICKETS_PII_SALT": "a salt for tests",
-        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
-        "CLICKHOUSE_HOST": empty_server.host,
-        "CLICKHOUSE_PORT": str(empty_server.http_port),
-        "CLICKHOUSE_NATIVE_PORT": str(empty_server.native_port),
-        "CLICKHOUSE_USER": loader.user,
-        "CLICKHOUSE_PASSWORD": loader.password,
-        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
-        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
+        **service_variables(service.url, "right-token", tmp_path / "home"),
+        **clickhouse_variables(empty_server),
     }
 
 
