@@ -69,13 +69,13 @@ def said(process: "subprocess.Popen[str]") -> str:
 
 
 def leave(process: "subprocess.Popen[str]") -> None:
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 
 def kill(process: "subprocess.Popen[str]") -> None:
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
 
 def soon(condition: Callable[[], bool], seconds: float = 10) -> bool:
@@ -404,7 +404,7 @@ def test_a_full_disk_ends_in_one_clear_line(tmp_path: Path, limit: int) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert len(done.stdout.splitlines()) == 1
@@ -446,7 +446,7 @@ def test_the_command_says_how_to_connect_and_ends_cleanly(tmp_path: Path) -> Non
         arguments = Path(f"/proc/{pid}/cmdline").read_text()
         assert not any(password in arguments for password in passwords.values())
 
-    printed = run_foreground(tmp_path, "--print-env").communicate(timeout=20)[0]
+    printed = run_foreground(tmp_path, "--print-env").communicate(timeout=60)[0]
     assert re.findall(r"^export (\w+)=", printed, re.M) == [
         "CLICKHOUSE_HOST",
         "CLICKHOUSE_PORT",
@@ -461,7 +461,7 @@ def test_the_command_says_how_to_connect_and_ends_cleanly(tmp_path: Path) -> Non
 
     with running_server(tmp_path) as server:
         process.send_signal(signal.SIGTERM)
-        assert "Left running" in process.communicate(timeout=20)[0]
+        assert "Left running" in process.communicate(timeout=60)[0]
         assert process.returncode == 0
         assert ask(server, "reader", "SELECT 1") == "1"
     assert not is_up(tmp_path)
@@ -474,7 +474,7 @@ def test_the_command_attaches_to_a_running_server(tmp_path: Path) -> None:
         assert "Already running" in process.stdout.readline()
         assert str(server.http_port) in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0
         assert ask(server, "reader", "SELECT 1") == "1"
 
@@ -486,13 +486,13 @@ def test_the_command_tells_when_its_server_was_killed(tmp_path: Path) -> None:
     while "Ctrl-C" not in process.stdout.readline():
         pass
     os.kill(server_pid(tmp_path), signal.SIGKILL)
-    assert "error: the server has ended unexpectedly" in process.communicate(timeout=20)[0]
+    assert "error: the server has ended unexpectedly" in process.communicate(timeout=60)[0]
     assert process.returncode == 1
 
 
 def test_print_env_fails_plainly_and_makes_nothing_if_no_server_runs(tmp_path: Path) -> None:
     process = run_foreground(tmp_path / "home", "--print-env")
-    assert "error: no local ClickHouse is running" in process.communicate(timeout=20)[0]
+    assert "error: no local ClickHouse is running" in process.communicate(timeout=60)[0]
     assert process.returncode == 1
     assert not (tmp_path / "home").exists()
 
