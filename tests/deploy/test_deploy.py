@@ -167,6 +167,7 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
             yield Users(server, folder / "secrets")
 
 
+@pytest.mark.slow
 def test_each_user_may_do_its_work_and_no_more(own_users: Users) -> None:
     own_users.ask("loader", "CREATE DATABASE zakaz_raw")
     own_users.ask("loader", "CREATE TABLE zakaz_raw.t (x Int8) ENGINE MergeTree ORDER BY x")
@@ -191,6 +192,7 @@ def test_each_user_may_do_its_work_and_no_more(own_users: Users) -> None:
             own_users.ask(user, forbidden)
 
 
+@pytest.mark.slow
 def test_bi_may_send_settings_but_raise_no_limit(own_users: Users) -> None:
     limits = {"max_execution_time": 60, "max_memory_usage": 2_000_000_000}
 

@@ -28,6 +28,8 @@ USER = """
 import os, sys
 from pathlib import Path
 from local_clickhouse import running_server
+
+pytestmark = pytest.mark.slow
 with running_server(Path(sys.argv[1])) as server:
     print(server.started, server.http_port, flush=True)
     sys.stdin.read()
@@ -289,7 +291,7 @@ def test_a_killed_owner_leaves_no_orphan_and_disturbs_no_other_user(tmp_path: Pa
     other = start_user(tmp_path)
     said(other)
     kill(other)
-    assert soon(lambda: not is_up(tmp_path), seconds=3)
+    assert soon(lambda: not is_up(tmp_path))
 
 
 def test_what_a_killed_server_left_behind_is_taken_over(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(__file__).resolve().parent.parent / "pipelines" / "qtickets.py"
 OFFLINE = (sys.executable, str(COMMAND), "--offline")
 ESCAPE = "\x1b"
