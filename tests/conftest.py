@@ -33,8 +33,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # All tests that use one of these fixtures run in one worker, so that each is created once. The
 # other tests of a file run in one worker too, for the fixtures of the file.
 CREATED_ONCE = ("fork_server", "account")
-# Tests with one of these fixtures are marked as slow. Every use of the session's ClickHouse is one of
-# `home` too. Files whose tests start a server, dbt or the command by themselves set `pytestmark`.
+# Tests with one of these fixtures are marked as slow. Every use of the session's ClickHouse uses
+# `home`. Files whose tests start a server, dbt or the command by themselves set `pytestmark`.
 SLOW_FIXTURES = {"home", "account", "fork_server", "browser", "wheel"}
 # The groups that take longest, longest first. The workers start with them, so that none of them is
 # left over for one worker at the end.
