@@ -22,14 +22,13 @@ from pipelines.warehouse.server import open_warehouse
 from sandbox import World, serve
 
 pytestmark = pytest.mark.slow
-
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-SMALL, LARGE = 1000, 4000
+SMALL, PARTIAL_BUILD_FROM_TICKETS = 1000, 4000
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> OrderFile:
-    return order_file(tmp_path_factory.mktemp("orders"), LARGE)
+    return order_file(tmp_path_factory.mktemp("orders"), PARTIAL_BUILD_FROM_TICKETS)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def loads(file: OrderFile, tmp_path_factory: pytest.TempPathFactory) -> dict[int
     """The cost of loading a window, by its orders."""
     return {
         orders: product.load(file, orders, tmp_path_factory.mktemp("home"))
-        for orders in (SMALL, LARGE)
+        for orders in (SMALL, PARTIAL_BUILD_FROM_TICKETS)
     }
 
 
@@ -50,7 +49,7 @@ def test_a_load_asks_for_each_page_once(loads: dict[int, Cost]) -> None:
 def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
     loads: dict[int, Cost],
 ) -> None:
-    small, large = loads[SMALL].counts, loads[LARGE].counts
+    small, large = loads[SMALL].counts, loads[PARTIAL_BUILD_FROM_TICKETS].counts
 
     assert large["inserts"] == small["inserts"] <= 8
     assert large["statements"] == small["statements"] <= 45
