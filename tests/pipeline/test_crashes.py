@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,7 @@ from tests.support.live_environment import live_environment
 from tests.support.loaded_data import check_marts, check_raw, raw_rows
 from tests.support.ports import quiet_ports
 from tests.support.runs import DASHBOARD_ONLY
-from tests.support.worlds import NOW, happen, small_world, utc_text
-
-EVENING = NOW + timedelta(hours=9)
+from tests.support.worlds import EVENING, happen, small_world, utc_text
 
 
 @pytest.fixture(scope="module")

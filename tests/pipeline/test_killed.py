@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +15,13 @@ import pytest
 from local_clickhouse import LocalServer
 from sandbox import World, serve
 from tests.support.clickhouse import Marts, drop_databases
-from tests.support.fork_server import SEED, ForkServer, Run, RunLauncher
+from tests.support.fork_server import ForkServer, Run, RunLauncher
 from tests.support.interruption import Events, Point
 from tests.support.job_log import check_recorded, unfinished
 from tests.support.live_environment import live_environment
 from tests.support.loaded_data import RAW, Rows, check_marts, check_raw, marts_rows, raw_rows
 from tests.support.runs import DASHBOARD_ONLY, MODELS_ONLY
-from tests.support.worlds import NOW, happen, small_world, utc_text
-
-# One REPORT_NOW for all runs: the clock of the world moves towards it by minutes.
-EVENING = NOW + timedelta(hours=9)
+from tests.support.worlds import EVENING, SEED, happen, small_world, utc_text
 
 
 def points(name: str, **count: int) -> Any:

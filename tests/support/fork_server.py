@@ -28,7 +28,7 @@ import pytest
 from tests.support.interruption import EventMonitor, Events, Point
 from tests.support.paths import PROJECT
 
-SEED = 20260615
+HASH_SEED = "20260615"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ def running_fork_server() -> Iterator[ForkServer]:
         [sys.executable, "-c", "from tests.support.fork_server import serve; serve()"],
         cwd=PROJECT,
         # The order of sets, and with it that of some statements of dlt, is the same in every run.
-        env={**os.environ, "PYTHONHASHSEED": str(SEED), "RUNTIME__DLTHUB_TELEMETRY": "false"},
+        env={**os.environ, "PYTHONHASHSEED": HASH_SEED, "RUNTIME__DLTHUB_TELEMETRY": "false"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -4,9 +4,11 @@ import random
 from datetime import datetime, timedelta, timezone
 
 from sandbox import World
-from tests.support.fork_server import SEED
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+# The moment of the report of runs that follow a world whose clock moves from `NOW` on.
+EVENING = NOW + timedelta(hours=9)
+SEED = 20260615
 
 
 def small_world(seed: int = 11) -> World:
