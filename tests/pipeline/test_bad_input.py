@@ -84,7 +84,7 @@ CASES = {
         variables={"QTICKETS_BASE_URL": "http://127.0.0.1:9/api/rest/v1"},
     ),
     "wrong path": Case(
-        ("no path", "QTICKETS_BASE_URL"),
+        ("no endpoint", "QTICKETS_BASE_URL"),
         3,
         variables={"QTICKETS_BASE_URL": "{origin}/api/rest/v1/x"},
     ),
