@@ -23,13 +23,13 @@ from local_clickhouse.server import is_running
 from tests.support.paths import PROJECT
 from tests.support.ports import quiet_ports
 
+pytestmark = pytest.mark.slow
+
 # A process that uses the server and says so; it leaves when its standard input is closed.
 USER = """
 import os, sys
 from pathlib import Path
 from local_clickhouse import running_server
-
-pytestmark = pytest.mark.slow
 with running_server(Path(sys.argv[1])) as server:
     print(server.started, server.http_port, flush=True)
     sys.stdin.read()
