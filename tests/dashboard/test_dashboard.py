@@ -4,7 +4,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -124,15 +124,14 @@ def planned(marts: Marts) -> Iterator[Row]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    opened = chromium()
-    try:
-        browser = opened.__enter__()
-    except FileNotFoundError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    yield browser
-    opened.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(chromium())
+        except FileNotFoundError as error:
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        yield browser
 
 
 @pytest.fixture

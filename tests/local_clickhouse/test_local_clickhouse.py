@@ -317,8 +317,9 @@ def test_another_database_is_known_from_the_next_start_on(tmp_path: Path) -> Non
     with (
         running_server(tmp_path, database="shop"),
         pytest.raises(LocalClickHouseError, match="without the database 'other'"),
+        running_server(tmp_path, database="other"),
     ):
-        running_server(tmp_path, database="other").__enter__()
+        pass
     with running_server(tmp_path, database="shop") as server:
         ask(server, "loader", "CREATE DATABASE shop_raw")
         ask(server, "transformer", "CREATE DATABASE other")
@@ -326,8 +327,11 @@ def test_another_database_is_known_from_the_next_start_on(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["system", "zakaz_raw", "a-b", "a`.* TO x", ""])
 def test_a_database_name_that_reaches_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LocalClickHouseError, match="cannot be the name"):
-        running_server(tmp_path, database=name).__enter__()
+    with (
+        pytest.raises(LocalClickHouseError, match="cannot be the name"),
+        running_server(tmp_path, database=name),
+    ):
+        pass
     assert not list(tmp_path.iterdir())
 
 
@@ -353,8 +357,8 @@ def test_a_damaged_folder_is_said_to_be_so(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     (blocked / "clickhouse").write_text("a file in the folder's place")
-    with pytest.raises(LocalClickHouseError, match="cannot be used"):
-        running_server(blocked).__enter__()
+    with pytest.raises(LocalClickHouseError, match="cannot be used"), running_server(blocked):
+        pass
 
     with running_server(tmp_path) as server:
         ask(server, "loader", "CREATE DATABASE zakaz_raw")
@@ -369,8 +373,11 @@ def test_a_damaged_folder_is_said_to_be_so(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_said_to_be_so() -> None:
-    with pytest.raises(LocalClickHouseError, match=r"cannot be used.*another home"):
-        running_server(Path("/proc/qtickets")).__enter__()
+    with (
+        pytest.raises(LocalClickHouseError, match=r"cannot be used.*another home"),
+        running_server(Path("/proc/qtickets")),
+    ):
+        pass
 
 
 def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,8 +385,11 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
         pid = server_pid(tmp_path)
         os.kill(pid, signal.SIGSTOP)
         monkeypatch.setattr("local_clickhouse.server.START_SECONDS", 1)
-        with pytest.raises(LocalClickHouseError, match="hangs: the running server did not answer"):
-            running_server(tmp_path).__enter__()
+        with (
+            pytest.raises(LocalClickHouseError, match="hangs: the running server did not answer"),
+            running_server(tmp_path),
+        ):
+            pass
         os.kill(pid, signal.SIGCONT)
 
 
@@ -387,8 +397,11 @@ def test_a_folder_used_by_another_engine_is_said_to_be_so(tmp_path: Path) -> Non
     with running_server(tmp_path) as server:
         # As if the locks were on a disk that does not know them.
         server.folder.server_lock.unlink()
-        with pytest.raises(LocalClickHouseError, match="another server uses this folder"):
-            running_server(tmp_path).__enter__()
+        with (
+            pytest.raises(LocalClickHouseError, match="another server uses this folder"),
+            running_server(tmp_path),
+        ):
+            pass
         assert ask(server, "reader", "SELECT 1") == "1"
 
 
@@ -397,7 +410,7 @@ def test_a_full_disk_ends_in_one_clear_line(tmp_path: Path, limit: int) -> None:
     """The limit on the size of a file stands for a disk that takes no more."""
     script = (
         "import sys; from pathlib import Path; from local_clickhouse import *\n"
-        "try:\n    running_server(Path(sys.argv[1])).__enter__()\n"
+        "try:\n    with running_server(Path(sys.argv[1])):\n        pass\n"
         "except LocalClickHouseError as error:\n    print(error)\n"
     )
     done = subprocess.run(
