@@ -39,8 +39,9 @@ SLOW_FIXTURES = {"home", "account", "fork_server", "browser", "wheel"}
 # The groups that take longest, longest first. The workers start with them, so that none of them is
 # left over for one worker at the end.
 LONGEST_GROUPS = (
-    *("fork_server", "account", "test_marts_changes", "test_partial_rebuild", "test_command"),
-    *("test_dashboard", "test_cassettes", "test_remote_clickhouse", "test_security"),
+    *("fork_server", "account", "test_partial_rebuild", "test_remote_clickhouse", "test_runs"),
+    *("test_build_plan", "test_command", "test_marts_changes", "test_local_clickhouse"),
+    *("test_security", "test_dashboard"),
 )
 
 
