@@ -26,7 +26,8 @@ import yaml
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from local_clickhouse import LocalServer, running_server
-from local_clickhouse.configuration import grants, users_xml
+from local_clickhouse.grants import grants
+from local_clickhouse.server_config import users_xml
 from pipelines.configuration.environment import Settings
 from pipelines.configuration.secret_files import is_secret
 from tests.support.clickhouse import query
@@ -162,7 +163,7 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
         return ElementTree.tostring(tree, encoding="unicode")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local_clickhouse.server.users_xml", with_ours)
+        patch.setattr("local_clickhouse.local_server.users_xml", with_ours)
         with running_server(folder) as server:
             yield Users(server, folder / "secrets")
 

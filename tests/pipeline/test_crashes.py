@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from local_clickhouse import LocalServer, running_server
-from local_clickhouse.server import wait_for_end
+from local_clickhouse.local_server import wait_for_end
 from sandbox import Fault, World, serve
 from tests.support.clickhouse import DATABASE, Marts
 from tests.support.fork_server import ForkServer, RunLauncher

@@ -26,8 +26,8 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-import local_clickhouse.configuration
 from local_clickhouse import LocalServer, running_server
+from local_clickhouse.grants import grants
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ConfigurationError
@@ -388,15 +388,13 @@ def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stock = local_clickhouse.configuration.grants
-
     def fewer(name: str, databases: Any) -> list[str]:
-        granted = stock(name, databases)
+        granted = grants(name, databases)
         if name != user:
             return granted
         return [g.replace(without, "") for g in granted if g != without]
 
-    monkeypatch.setattr(local_clickhouse.configuration, "grants", fewer)
+    monkeypatch.setattr("local_clickhouse.server_config.grants", fewer)
     with running_server(tmp_path / "server", database=DATABASE) as strict:
         result = command(
             plain
@@ -544,7 +542,7 @@ def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
 
 @pytest.mark.parametrize(
     ("name", "shards", "says"),
-    [("shop", 2, "has 2 shards"), ("store", 1, "does not know this cluster. It knows: shop.")],
+    [("shop", 2, "has 2 shards"), ("store", 1, "has no such cluster. It has: shop.")],
 )
 def test_a_cluster_that_is_unknown_or_has_shards_is_refused_before_anything_is_made(
     name: str, shards: int, says: str, cluster: Cluster, on_a_cluster: Settings
