@@ -3,11 +3,11 @@
 # A run that fails is tried again by the next one; what happened is on stdout and in meta_job_runs.
 stop() {
   trap '' TERM INT
-  # $! is set before the shell looks at signals again, a variable of our own would be set after it.
+  # Not a variable that is assigned after the start: this trap may run before the assignment.
   child=$!
   if [ -n "$child" ]; then
-    # A signal is lost if it reaches the child after the fork, and before the child has become the
-    # program: so it is repeated. A run ends within a second after the first one that it gets.
+    # A signal that reaches the child between fork and exec is lost, so TERM is repeated. A run ends
+    # within a second of the first one that it gets, so it never gets a second one.
     while kill -TERM "$child"; do sleep 2; done >/dev/null 2>&1 &
     wait "$child" 2>/dev/null
     kill -KILL "$!" 2>/dev/null
