@@ -6,9 +6,9 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs reference clickhouse clean
+.PHONY: help run verify test test-fast bench lint pins licences audit check-deploy cassettes screenshots docs reference clickhouse clean
 
-help:  ## what there is
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
@@ -17,10 +17,13 @@ run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into Clic
 verify: $(INSTALLED)  ## bootstrap, dry run, run, repeat and check, with a report in QTICKETS_HOME
 	@$(BIN)/python pipelines/qtickets.py verify $(ARGS)
 
-test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED) $(BROWSER)  ## all tests, on a real ClickHouse and a real HTTP service
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-bench: $(INSTALLED)  ## how fast it is, beside other ways of doing the same; ARGS='--scale 0.1' for less
+test-fast: $(INSTALLED)  ## the tests that start neither ClickHouse, dbt, a browser nor the command
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" $(ARGS)
+
+bench: $(INSTALLED)  ## measure speed and memory, next to other implementations; ARGS='--scale 0.1' for less
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(INSTALLED)  ## ruff, mypy, oxlint
@@ -48,11 +51,11 @@ $(VENV)-check/.installed: deploy/requirements-check.txt
 	@$(VENV)-check/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-cassettes: $(INSTALLED)  ## record the answers in cassettes/ anew, from the sandbox
-	@$(BIN)/python -m tests.recording
+cassettes: $(INSTALLED)  ## record the answers in cassettes/ again, from the sandbox
+	@$(BIN)/python -m tools.recording
 
-screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images anew
-	@$(BIN)/python -m tests.screenshots
+screenshots: $(INSTALLED) $(BROWSER)  ## take the screenshots in docs/images again
+	@$(BIN)/python -m tools.screenshots
 
 docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
 	@$(BIN)/python pipelines/qtickets.py docs $(ARGS)
@@ -74,7 +77,7 @@ $(INSTALLED): requirements.txt
 
 # Tests of the page say what is missing where no Chromium can be had.
 $(BROWSER): $(INSTALLED)
-	@$(BIN)/python -m tests.browser && touch $@ || true
+	@$(BIN)/python -m tools.browser && touch $@ || true
 
 clean:  ## remove the virtual environment; data in .qtickets stay
 	rm -rf $(VENV) $(VENV)-check

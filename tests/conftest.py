@@ -1,18 +1,18 @@
-"""What tests share: one real ClickHouse for the session, emptied before each test."""
+"""Fixtures for all tests, and how tests are grouped, ordered and marked as slow.
+
+Each worker has one real ClickHouse for its session, which is emptied before each test.
+"""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
-from xdist.remote import Producer
-from xdist.scheduler.loadfile import LoadFileScheduling
 
 from local_clickhouse import LocalServer, running_server
 from pipelines.configuration.environment import Settings
@@ -22,50 +22,55 @@ from pipelines.run_report import RunReport
 from sandbox import World, serve
 from tests.support.account import Account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases
-from tests.support.fork_server import ForgeProcess, running_forge
-from tests.support.paths import PROJECT
+from tests.support.fork_server import ForkServer, running_fork_server
+from tests.support.runs import Runner
+from tests.support.worlds import NOW
 
-# Where the tests run in the background of a shell, Ctrl-C is ignored, and so it would be by every
-# process that they start and tell to stop.
+# A shell ignores Ctrl-C for its background jobs, and child processes inherit that. The tests send
+# it to their child processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
-# What is expensive to make, and how the files that use it are known: they go to one worker.
-SHARED = {"forge": "forge_process: ForgeProcess", "account": "account: Account"}
-# The files that take half a minute and more, longest first.
-LONG = (
-    *("forge", "account", "test_marts_changes", "test_partial_rebuild", "test_command"),
-    *("test_dashboard", "test_cassettes", "test_remote_clickhouse", "test_security"),
+# All tests that use one of these fixtures run in one worker, so that each is created once. The
+# other tests of a file run in one worker too, for the fixtures of the file.
+CREATED_ONCE = ("fork_server", "account")
+# Tests with one of these fixtures are marked as slow. Every use of the session's ClickHouse uses
+# `home`. Files whose tests start a server, dbt or the command by themselves set `pytestmark`.
+SLOW_FIXTURES = {"home", "account", "fork_server", "browser", "wheel"}
+# The groups that take longest, longest first. The workers start with them, so that none of them is
+# left over for one worker at the end.
+LONGEST_GROUPS = (
+    *("fork_server", "account", "test_partial_rebuild", "test_remote_clickhouse", "test_runs"),
+    *("test_build_plan", "test_command", "test_marts_changes", "test_local_clickhouse"),
+    *("test_security", "test_dashboard"),
 )
 
 
-class SharedAtOneWorker(LoadFileScheduling):
-    """`--dist loadfile`, and files that share something are one: it is made once."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return shared_by(super()._split_scope(nodeid))
-
-
-@cache
-def shared_by(file: str) -> str:
-    """What tests of a file (its path, absolute or from the project) share, or the file's name."""
-    text = (PROJECT / file).read_text()
-    return next((name for name, words in SHARED.items() if words in text), Path(file).stem)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return SharedAtOneWorker(config, log)
-
-
+# First, since pytest-xdist reads the groups in its own implementation of this hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest files, lest one worker end with them. `make test` keeps the order."""
-    order = {name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: order.get(shared_by(str(item.path)), len(order)))
+    """Group, order and mark the tests. `make test` keeps the order of the groups."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+        if not SLOW_FIXTURES.isdisjoint(fixtures_of(item)):
+            item.add_marker(pytest.mark.slow)
+    rank = {group: place for place, group in enumerate(LONGEST_GROUPS)}
+    items.sort(key=lambda item: rank.get(group_of(item), len(rank)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the fixture that is created once, or else the name of the file."""
+    fixtures = fixtures_of(item)
+    return next((name for name in CREATED_ONCE if name in fixtures), item.path.stem)
+
+
+def fixtures_of(item: pytest.Item) -> list[str]:
+    """Return the fixtures of a test, with those that they use in turn."""
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the developer's token, server or .env."""
+    """Hide the token, the server and the .env of the developer from the tests."""
     for name in list(os.environ):
         if name.startswith(("QTICKETS_", "CLICKHOUSE_", "DBT_", "REPORT_")) or name in (
             "DRY_RUN",
@@ -83,27 +88,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[LocalServer]:
-    """One embedded ClickHouse for all tests."""
+    """The session's embedded ClickHouse."""
     with running_server(home, database=DATABASE) as server:
         yield server
 
 
 @pytest.fixture
 def empty_server(server: LocalServer) -> LocalServer:
-    """The server without any database of the project."""
+    """The server, without the databases of the project."""
     drop_databases(server)
     return server
 
 
 @pytest.fixture
 def marts(empty_server: LocalServer) -> Marts:
-    """The marts, not yet there."""
+    """A reader of the marts, which do not exist yet."""
     return Marts(empty_server)
 
 
 @pytest.fixture
 def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Settings]:
-    """Settings of a live run against a service, on the session's embedded ClickHouse."""
+    """Make settings of a live run against a service, on the session's embedded ClickHouse."""
 
     def make(base_url: str, **more: Any) -> Settings:
         given: dict[str, Any] = {
@@ -121,8 +126,8 @@ def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Setting
 
 
 @pytest.fixture
-def run_once() -> Callable[[Settings], RunReport]:
-    """One run in this process, as the command does it."""
+def run_once() -> Runner:
+    """Run once in this process, as the command does."""
 
     def once(settings: Settings) -> RunReport:
         return run(settings, Console(quiet=True))
@@ -131,19 +136,18 @@ def run_once() -> Callable[[Settings], RunReport]:
 
 
 @pytest.fixture(scope="session")
-def forge_process() -> Iterator[ForgeProcess]:
-    """The process from which runs are forked that are to be killed or stopped."""
-    with running_forge() as process:
-        yield process
+def fork_server() -> Iterator[ForkServer]:
+    """The process that forks the runs that tests kill, stop or send signals to."""
+    with running_fork_server() as fork_server:
+        yield fork_server
 
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """One loaded account for all tests of operation; each leaves its marts as they were."""
+    """One loaded account for all tests of operations; each of them leaves the marts unchanged."""
     home = tmp_path_factory.mktemp("account")
-    now = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
     world = World(
-        orders=200, seed=11, start=now - timedelta(days=30), end=now + timedelta(days=30), now=now
+        orders=200, seed=11, start=NOW - timedelta(days=30), end=NOW + timedelta(days=30), now=NOW
     )
     with running_server(home, database=DATABASE) as server, serve(world, token="token-11") as api:
         environment = {

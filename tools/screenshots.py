@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from pipelines.configuration.environment import PROJECT, Settings
@@ -40,7 +41,7 @@ def make_page(home: Path) -> Path:
     """Run the pipeline on the demo and return the path of the page."""
     with serve(demo_world(NOW)) as server:
         settings = Settings(
-            qtickets_token="sandbox-token",
+            qtickets_token=SecretStr("sandbox-token"),
             qtickets_base_url=server.url,
             qtickets_home=home,
             qtickets_initial_backfill_hours="all",

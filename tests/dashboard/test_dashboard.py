@@ -4,6 +4,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from pydantic import SecretStr
 from rich.console import Console
 
 from dashboard import DashboardError, PageOptions, write_dashboard
@@ -82,7 +84,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
     drop_databases(server)
     with serve(world) as service:
         settings = Settings(
-            qtickets_token="sandbox-token",
+            qtickets_token=SecretStr("sandbox-token"),
             qtickets_base_url=service.url,
             qtickets_home=home,
             qtickets_initial_backfill_hours="all",
@@ -122,15 +124,14 @@ def planned(marts: Marts) -> Iterator[Row]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    opened = chromium()
-    try:
-        browser = opened.__enter__()
-    except FileNotFoundError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    yield browser
-    opened.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(chromium())
+        except FileNotFoundError as error:
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+        yield browser
 
 
 @pytest.fixture
@@ -551,19 +552,41 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
     assert "NaN" not in page.inner_text("main")
 
 
+@contextmanager
+def processor_time(page: Page) -> Iterator[dict[str, float]]:
+    """Measure the milliseconds for which the page's main thread uses a processor.
+
+    Unlike the time by the clock, it does not grow when other processes keep the machine busy.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        (seconds,) = [one["value"] for one in metrics if one["name"] == "TaskDuration"]
+        return float(seconds) * 1000
+
+    measured: dict[str, float] = {}
+    before = used()
+    yield measured
+    measured["milliseconds"] = used() - before
+    session.detach()
+
+
 def test_a_page_of_500_events_and_a_year_is_small_and_fast(marts: Marts, open_page: Opener) -> None:
     page = open_page(_large(marts.data, events=500, days=365))
 
     size = Path(page.url.partition("#")[0].removeprefix("file://")).stat().st_size
-    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    drawing = page.evaluate(
-        "() => { const at = performance.now(); document.getElementById('period-90').click();"
-        " return performance.now() - at; }"
-    )
-    print(f"{size:,} bytes, first paint {paint:.0f} ms, a filter {drawing:.0f} ms")
+    with processor_time(page) as painting:
+        page.reload()
+        page.wait_for_selector("main:not([aria-busy])")
+    with processor_time(page) as drawing:
+        page.evaluate("document.getElementById('period-90').click()")
+    paint, draw = painting["milliseconds"], drawing["milliseconds"]
+    print(f"{size:,} bytes, the first view {paint:.0f} ms, a filter {draw:.0f} ms")
     assert size < 2_000_000
-    assert paint < 1000
-    assert drawing < 1000
+    assert 0 < paint < 1000
+    assert 0 < draw < 1000
     assert page.locator("[data-table=events] tbody tr").count() == 15
     assert page.locator("#event option").count() == 501
 

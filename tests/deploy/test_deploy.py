@@ -25,9 +25,9 @@ import pytest
 import yaml
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-import local_clickhouse.local_server
 from local_clickhouse import LocalServer, running_server
 from local_clickhouse.grants import grants
+from local_clickhouse.server_config import users_xml
 from pipelines.configuration.environment import Settings
 from pipelines.configuration.secret_files import is_secret
 from tests.support.clickhouse import query
@@ -153,10 +153,9 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
     """The embedded engine reads no `users.d`: its `users.xml` gets what the file has."""
     folder = tmp_path_factory.mktemp("users")
     ours = ElementTree.fromstring(users("xml", "--secrets", str(folder / "secrets")))
-    stock = local_clickhouse.local_server.users_xml
 
     def with_ours(*arguments: Any) -> str:
-        tree = ElementTree.fromstring(stock(*arguments))
+        tree = ElementTree.fromstring(users_xml(*arguments))
         for part in ("profiles", "quotas", "users"):
             there, more = tree.find(part), ours.find(part)
             assert there is not None and more is not None
@@ -164,11 +163,12 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
         return ElementTree.tostring(tree, encoding="unicode")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_clickhouse.local_server, "users_xml", with_ours)
+        patch.setattr("local_clickhouse.local_server.users_xml", with_ours)
         with running_server(folder) as server:
             yield Users(server, folder / "secrets")
 
 
+@pytest.mark.slow
 def test_each_user_may_do_its_work_and_no_more(own_users: Users) -> None:
     own_users.ask("loader", "CREATE DATABASE zakaz_raw")
     own_users.ask("loader", "CREATE TABLE zakaz_raw.t (x Int8) ENGINE MergeTree ORDER BY x")
@@ -193,6 +193,7 @@ def test_each_user_may_do_its_work_and_no_more(own_users: Users) -> None:
             own_users.ask(user, forbidden)
 
 
+@pytest.mark.slow
 def test_bi_may_send_settings_but_raise_no_limit(own_users: Users) -> None:
     limits = {"max_execution_time": 60, "max_memory_usage": 2_000_000_000}
 

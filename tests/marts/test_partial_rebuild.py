@@ -9,7 +9,6 @@ import pytest
 from dbt.adapters.clickhouse.impl import ClickHouseAdapter
 from rich.console import Console
 
-import pipelines.run
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ServiceError
@@ -21,9 +20,10 @@ from pipelines.warehouse.job_log import start_job
 from pipelines.warehouse.objects import marts_row_counts
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from sandbox import Fault, serve
-from tests.pipeline.test_runs import Runner, report_now, world_until
-from tests.support.clickhouse import DASHBOARD_ONLY, DATABASE, MODELS_ONLY, Marts, dashboard_only
+from tests.support.clickhouse import DATABASE, Marts
 from tests.support.marts_world import MartsWorld, event, marts_world, seats, show, ticket
+from tests.support.runs import DASHBOARD_ONLY, MODELS_ONLY, Runner, dashboard_only
+from tests.support.worlds import report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 VK = '{"utm_source":"vk"}'
@@ -55,7 +55,7 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
     # A refund, a sale, a ticket that is exchanged away, an order that is paid, one that is no
     # longer, one that gets another buyer.
     world.fetched_at = "2026-03-31 10:00:00"
-    gone = {"refunded_at": "2026-03-31 09:30:00", "refunded_deduction_amount": "50"}
+    gone: dict[str, Any] = {"refunded_at": "2026-03-31 09:30:00", "refunded_deduction_amount": "50"}
     world.order(1, "2025-10-29 10:00:00", ticket("500", **gone), ticket("600"), buyer_hash="a")
     world.order(9, "2026-03-31 09:40:00", ticket("130", 21), event_id=2, buyer_hash="b")
     world.order(5, "2026-01-15 10:00:00", ticket("900"), buyer_hash="c")
@@ -186,13 +186,12 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         assert run_once(settings).marts.models
         assert planned_since()
         with monkeypatch.context() as at_once:
-            building = pipelines.run.build_marts
 
             def another_begins(asked: Settings, at: Warehouse, *flags: str, **how: Any) -> Any:
                 start_job(asked.model_copy(update={"job_name": "another"}), at)
-                return building(asked, at, *flags, **how)
+                return build_marts(asked, at, *DASHBOARD_ONLY, *flags, **how)
 
-            at_once.setattr(pipelines.run, "build_marts", another_begins)
+            at_once.setattr("pipelines.run.build_marts", another_begins)
             world.sell(tickets=1, price=500)
             assert run_once(settings).marts.models
         assert not planned_since(), "another machine's run was under way"

@@ -13,7 +13,9 @@ from typer.testing import CliRunner, Result
 from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import Fault, World, serve
-from tests.support.clickhouse import Marts, dashboard_only, drop_databases
+from tests.support.clickhouse import Marts, drop_databases
+from tests.support.live_environment import clickhouse_variables, service_variables
+from tests.support.runs import dashboard_only
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
@@ -28,22 +30,11 @@ def service() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def environment(service: Any, server: LocalServer, home: Any) -> dict[str, str]:
     """The environment of a live run on a "remote" server: the embedded one by address."""
-    loader, transformer = server.logins["loader"], server.logins["transformer"]
     return {
-        "QTICKETS_TOKEN": "right-token",
-        "QTICKETS_BASE_URL": service.url,
-        "QTICKETS_HOME": str(home),
-        "QTICKETS_PII_SALT": "a salt for tests",
-        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
+        **service_variables(service.url, "right-token", home),
         "QTICKETS_RETRY_SECONDS": "1",
         "QTICKETS_TIMEOUT_SECONDS": "2",
-        "CLICKHOUSE_HOST": server.host,
-        "CLICKHOUSE_PORT": str(server.http_port),
-        "CLICKHOUSE_NATIVE_PORT": str(server.native_port),
-        "CLICKHOUSE_USER": loader.user,
-        "CLICKHOUSE_PASSWORD": loader.password,
-        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
-        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
+        **clickhouse_variables(server),
     }
 
 

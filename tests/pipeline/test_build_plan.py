@@ -12,8 +12,9 @@ from pipelines.run import run
 from pipelines.transform.build_plan import current_state
 from pipelines.warehouse.server import open_warehouse
 from sandbox import Fault, serve
-from tests.pipeline.test_runs import Runner, report_now, world_until
-from tests.support.clickhouse import Marts, dashboard_only
+from tests.support.clickhouse import Marts
+from tests.support.runs import Runner, dashboard_only
+from tests.support.worlds import report_now, world_until
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 

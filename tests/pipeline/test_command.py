@@ -15,6 +15,7 @@ from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import World, serve
 from tests.support.clickhouse import DATABASE, Marts, query
+from tests.support.live_environment import clickhouse_variables, service_variables
 from tests.support.paths import PROJECT
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
@@ -71,22 +72,10 @@ def on_a_server(
     service: Any, empty_server: LocalServer, own_home: Path, tmp_path: Path
 ) -> dict[str, str]:
     """A live run on a "remote" ClickHouse: the embedded one, given by address and logins."""
-    loader, transformer = empty_server.logins["loader"], empty_server.logins["transformer"]
     return {
-        "QTICKETS_TOKEN": TOKEN,
-        "QTICKETS_BASE_URL": service.url,
-        "QTICKETS_HOME": str(own_home),
-        "QTICKETS_PII_SALT": "a salt for tests",
-        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
+        **service_variables(service.url, TOKEN, own_home),
         "HOME": str(tmp_path / "user"),
-        "CLICKHOUSE_HOST": empty_server.host,
-        "CLICKHOUSE_PORT": str(empty_server.http_port),
-        "CLICKHOUSE_NATIVE_PORT": str(empty_server.native_port),
-        "CLICKHOUSE_USER": loader.user,
-        "CLICKHOUSE_PASSWORD": loader.password,
-        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
-        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
-        "CLICKHOUSE_DB": DATABASE,
+        **clickhouse_variables(empty_server),
     }
 
 

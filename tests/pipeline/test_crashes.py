@@ -1,6 +1,7 @@
-"""What goes wrong around a run: another run, a full disk, ClickHouse, the clock, signals.
+"""Failures around a run: another run, a full disk, ClickHouse, the clock, signals.
 
-One line says what happened, the exit code what kind it was, and the next run makes it good.
+One line on stderr says what happened, the exit code says of which kind it was, and the next run
+makes the data right.
 """
 
 import os
@@ -20,18 +21,14 @@ import pytest
 from local_clickhouse import LocalServer, running_server
 from local_clickhouse.local_server import wait_for_end
 from sandbox import Fault, World, serve
-from tests.pipeline.test_killed import (
-    check_marts,
-    check_raw,
-    check_recorded,
-    happen,
-    live_environment,
-    raw_rows,
-    small_world,
-    unfinished,
-)
-from tests.support.clickhouse import DASHBOARD_ONLY, DATABASE, Marts, quiet_ports
-from tests.support.fork_server import Forge, ForgeProcess, Run
+from tests.support.clickhouse import DATABASE, Marts
+from tests.support.fork_server import ForkServer, RunLauncher
+from tests.support.job_log import check_recorded, unfinished
+from tests.support.live_environment import live_environment
+from tests.support.loaded_data import check_marts, check_raw, raw_rows
+from tests.support.ports import quiet_ports
+from tests.support.runs import DASHBOARD_ONLY
+from tests.support.worlds import EVENING, happen, small_world, utc_text
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +44,13 @@ def service(world: World) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server of these tests lives, which may die."""
+    """The home of the server of these tests, which some of them kill."""
     return tmp_path_factory.mktemp("crashes")
 
 
 @pytest.fixture(scope="module")
 def mortal(folder: Path) -> Iterator[LocalServer]:
-    """The server; one that is started after its death has the same address."""
+    """The server. After it was killed, it is started again at the same address."""
     http_port, native_port = quiet_ports(2)
     with running_server(
         folder, database=DATABASE, http_port=http_port, native_port=native_port
@@ -62,18 +59,14 @@ def mortal(folder: Path) -> Iterator[LocalServer]:
 
 
 @pytest.fixture(scope="module")
-def runs(service: Any, mortal: LocalServer, forge_process: ForgeProcess, folder: Path) -> Forge:
+def runs(service: Any, mortal: LocalServer, fork_server: ForkServer, folder: Path) -> RunLauncher:
     """Runs on the server, after a complete one."""
-    environment = live_environment(mortal, service.url, folder / "home")
-    forge = Forge(environment, folder, forge_process)
-    forge.complete(marts_flags=DASHBOARD_ONLY)
-    return forge
-
-
-def the_line(run: Run) -> str:
-    """The only line on stderr."""
-    assert len(run.error_lines) == 1, run.text("stderr")[-3000:]
-    return run.error_lines[0]
+    environment = live_environment(
+        mortal, service.url, folder / "home", report_now=utc_text(EVENING)
+    )
+    launcher = RunLauncher(environment, folder, fork_server)
+    launcher.complete(marts_flags=DASHBOARD_ONLY)
+    return launcher
 
 
 # Two runs at once ---------------------------------------------------------------------------------
@@ -81,7 +74,7 @@ def the_line(run: Run) -> str:
 
 @pytest.mark.parametrize("phase", ["extract", "load"])
 def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
-    phase: str, runs: Forge, mortal: LocalServer, world: World
+    phase: str, runs: RunLauncher, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 1)
     marts = Marts(mortal)
@@ -89,13 +82,13 @@ def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
     before = marts.rows(recorded)[0]["runs"]
 
     first = runs.start("--skip-marts", at=(phase, 20), signal_number=signal.SIGSTOP)
-    assert first.end() is None
+    assert first.wait() is None
     second = runs.start("--skip-marts")
 
-    assert second.end() == 75
-    assert the_line(second).startswith("Failed: Another run is under way")
+    assert second.wait() == 75
+    assert second.only_error_line.startswith("Failed: Another run is under way")
     first.signal(signal.SIGCONT)
-    assert first.end() == 0, first.text("stderr")
+    assert first.wait() == 0, first.text("stderr")
     check_raw(world, mortal)
     assert marts.rows(recorded)[0]["runs"] == before + 1
 
@@ -105,9 +98,10 @@ def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
 
 @contextmanager
 def small_disk(folder: Path, free: int) -> Iterator[int]:
-    """`folder` on a file system with so many bytes left.
+    """Put `folder` on a file system with `free` bytes left.
 
-    Who may not mount one gets the largest size of a file instead, yielded; 0 otherwise.
+    Yields:
+        0, or a limit on the size of a file if this user may not mount a file system.
     """
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     folder.mkdir()
@@ -124,36 +118,36 @@ def small_disk(folder: Path, free: int) -> Iterator[int]:
 
 @pytest.mark.parametrize("free", [0, 40_000, 120_000, 800_000])
 def test_a_full_disk_ends_the_run_with_one_line_and_the_next_one_with_space_is_right(
-    free: int, runs: Forge, mortal: LocalServer, world: World, tmp_path: Path
+    free: int, runs: RunLauncher, mortal: LocalServer, world: World, tmp_path: Path
 ) -> None:
     happen(world, 10 + free)
     home = tmp_path / "home"
 
     with small_disk(home, free) as largest_file:
         full = runs.start(largest_file=largest_file, QTICKETS_HOME=str(home))
-        code = full.end()
+        code = full.wait()
 
     assert code not in (0, 1), full.text("stderr")
-    assert "space left" in the_line(full) or "too large" in the_line(full)
+    assert "space left" in full.only_error_line or "too large" in full.only_error_line
     runs.complete("--skip-marts", QTICKETS_HOME=str(home))
     check_raw(world, mortal)
     assert unfinished(mortal) == {}
 
 
-def test_a_home_that_cannot_be_made_is_one_line(runs: Forge, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_is_one_line(runs: RunLauncher, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
 
     run = runs.start(QTICKETS_HOME=str(tmp_path / "file" / "home"))
 
-    assert run.end() == 2
-    assert "QTICKETS_HOME" in the_line(run) and "cannot be written" in the_line(run)
+    assert run.wait() == 2
+    assert "QTICKETS_HOME" in run.only_error_line and "cannot be written" in run.only_error_line
 
 
 # ClickHouse goes away -----------------------------------------------------------------------------
 
 
 def server_process(server: LocalServer) -> int:
-    """The process that serves: the one that has the address of this folder in its arguments."""
+    """Return the process of a server: the one with the path of its folder in its arguments."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             arguments = path.read_bytes().split(b"\0")
@@ -166,26 +160,26 @@ def server_process(server: LocalServer) -> int:
 
 @pytest.mark.parametrize("phase, number", [("load", 40), ("marts", 150)])
 def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
-    phase: str, number: int, runs: Forge, mortal: LocalServer, world: World, folder: Path
+    phase: str, number: int, runs: RunLauncher, mortal: LocalServer, world: World, folder: Path
 ) -> None:
     happen(world, 20 + number)
 
     run = runs.start(at=(phase, number), signal_number=signal.SIGSTOP)
-    assert run.end() is None, run.text("stderr")
+    assert run.wait() is None, run.text("stderr")
     os.kill(server_process(mortal), signal.SIGKILL)
     wait_for_end(mortal)
     run.signal(signal.SIGCONT)
 
-    assert run.end() == 4, run.text("stderr")[-3000:]
-    assert the_line(run).startswith("Failed: ")
-    assert f"ClickHouse at 127.0.0.1:{mortal.http_port} cannot be reached" in the_line(run)
+    assert run.wait() == 4, run.text("stderr")[-3000:]
+    assert run.only_error_line.startswith("Failed: ")
+    assert f"ClickHouse at 127.0.0.1:{mortal.http_port} cannot be reached" in run.only_error_line
     with running_server(folder, database=DATABASE) as again:
         assert (again.http_port, again.native_port) == (mortal.http_port, mortal.native_port)
         killed = unfinished(again)
         assert len(killed) == 1
         if phase == "marts":
             runs.complete(marts_flags=DASHBOARD_ONLY)
-            check_marts(world, again)
+            check_marts(world, Marts(again), EVENING)
         else:
             runs.complete("--skip-marts")
         check_raw(world, again)
@@ -196,7 +190,7 @@ def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
 
 
 def test_a_refund_is_seen_although_the_clock_was_set_back_an_hour_before_the_run(
-    runs: Forge, mortal: LocalServer, world: World
+    runs: RunLauncher, mortal: LocalServer, world: World
 ) -> None:
     runs.complete("--skip-marts", clock_ahead=3600)
     happen(world, 30)
@@ -214,26 +208,26 @@ def test_a_refund_is_seen_although_the_clock_was_set_back_an_hour_before_the_run
 
 
 def litter(folder: Path) -> None:
-    """Turns every file into one that a crash of the machine might have left: cut, or garbage."""
-    dice = random.Random(1)
+    """Turn every file into one that a crash of the machine might leave: truncated, or garbage."""
+    draw = random.Random(1)
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         content = path.read_bytes()
-        path.write_bytes(dice.choice([b"", content[: len(content) // 2], dice.randbytes(100)]))
+        path.write_bytes(draw.choice([b"", content[: len(content) // 2], draw.randbytes(100)]))
 
 
 def test_the_working_folder_may_be_gone_old_or_garbage(
-    runs: Forge, mortal: LocalServer, world: World, tmp_path: Path
+    runs: RunLauncher, mortal: LocalServer, world: World, tmp_path: Path
 ) -> None:
     home, kept = Path(runs.environment["QTICKETS_HOME"]), tmp_path / "kept"
     shutil.copytree(home, kept)
     happen(world, 39)
     half_way = runs.start(at=("load", 30))
-    assert half_way.end() == -signal.SIGKILL
+    assert half_way.wait() == -signal.SIGKILL
 
     happen(world, 40)
     litter(home)
     runs.complete(marts_flags=DASHBOARD_ONLY)
-    check_marts(world, mortal)
+    check_marts(world, Marts(mortal), EVENING)
 
     happen(world, 41)
     shutil.rmtree(home)
@@ -253,7 +247,7 @@ def test_the_working_folder_may_be_gone_old_or_garbage(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 @pytest.mark.parametrize("phase", ["load", "marts"])
 def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
-    phase: str, number: int, runs: Forge, mortal: LocalServer, world: World
+    phase: str, number: int, runs: RunLauncher, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 50)
     interrupted = (
@@ -263,14 +257,14 @@ def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
     before = Marts(mortal).rows(interrupted)[0]["runs"]
 
     run = runs.start(at=(phase, 40), signal_number=signal.SIGSTOP)
-    assert run.end() is None, run.text("stderr")
+    assert run.wait() is None, run.text("stderr")
     run.signal(number, signal.SIGCONT)
     told_at = time.monotonic()
-    code = run.end()
+    code = run.wait()
 
     assert time.monotonic() - told_at < 5
     assert code in (128 + number, 130), run.text("stderr")
-    assert "nterrupted" in the_line(run)
+    assert "nterrupted" in run.only_error_line
     runs.complete("--skip-marts")
     check_raw(world, mortal)
     assert Marts(mortal).rows(interrupted)[0]["runs"] == before + 1
@@ -278,7 +272,7 @@ def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_a_run_that_waits_for_the_service_stops_at_once_too(
-    number: int, runs: Forge, service: Any, mortal: LocalServer, world: World
+    number: int, runs: RunLauncher, service: Any, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 60)
     asked, over = threading.Event(), threading.Event()
@@ -294,7 +288,7 @@ def test_a_run_that_waits_for_the_service_stops_at_once_too(
         assert asked.wait(30)
         run.signal(number)
         told_at = time.monotonic()
-        code = run.end()
+        code = run.wait()
         took = time.monotonic() - told_at
     finally:
         service.faults.clear()
@@ -302,7 +296,7 @@ def test_a_run_that_waits_for_the_service_stops_at_once_too(
 
     assert took < 5
     assert code in (128 + number, 130), run.text("stderr")
-    assert "nterrupted" in the_line(run)
+    assert "nterrupted" in run.only_error_line
     runs.complete("--skip-marts")
     check_raw(world, mortal)
     assert raw_rows(mortal)["tickets"]

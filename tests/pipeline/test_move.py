@@ -10,6 +10,7 @@ from local_clickhouse import LocalServer, running_server
 from pipelines.qtickets import app
 from tests.support.account import Account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases, query
+from tests.support.live_environment import clickhouse_variables
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +24,9 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 def address(account: Account, remote: LocalServer) -> dict[str, str]:
     """The variables of that server; its databases are emptied."""
     drop_databases(remote)
-    loader, transformer = remote.logins["loader"], remote.logins["transformer"]
     return {
         "QTICKETS_PII_SALT_FILE": str(Path(account.environment["QTICKETS_HOME"], "pii_salt")),
-        "CLICKHOUSE_HOST": remote.host,
-        "CLICKHOUSE_PORT": str(remote.http_port),
-        "CLICKHOUSE_NATIVE_PORT": str(remote.native_port),
-        "CLICKHOUSE_USER": loader.user,
-        "CLICKHOUSE_PASSWORD": loader.password,
-        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
-        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
+        **clickhouse_variables(remote),
     }
 
 

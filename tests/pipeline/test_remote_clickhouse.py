@@ -26,8 +26,8 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-import local_clickhouse.server_config
 from local_clickhouse import LocalServer, running_server
+from local_clickhouse.grants import grants
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ConfigurationError
@@ -37,8 +37,10 @@ from pipelines.transform.dbt_build import build_marts, dbt_environment
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source.rows.schema import ALL_TABLES
 from sandbox import World, serve
-from tests.support.clickhouse import DATABASE, MODELS_ONLY, Marts, dashboard_only, query
+from tests.support.clickhouse import DATABASE, Marts, query
+from tests.support.live_environment import clickhouse_variables, service_variables
 from tests.support.marts_world import MartsWorld, ticket
+from tests.support.runs import MODELS_ONLY, dashboard_only
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
@@ -161,20 +163,9 @@ def service() -> Iterator[Any]:
 @pytest.fixture
 def plain(service: Any, empty_server: LocalServer, tmp_path: Path) -> dict[str, str]:
     """The environment of a live run on the server by its address, without TLS."""
-    loader, transformer = empty_server.logins["loader"], empty_server.logins["transformer"]
     return {
-        "QTICKETS_TOKEN": "right-token",
-        "QTICKETS_BASE_URL": service.url,
-        "QTICKETS_HOME": str(tmp_path / "home"),
-        "QTICKETS_PII_SALT": "a salt for tests",
-        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
-        "CLICKHOUSE_HOST": empty_server.host,
-        "CLICKHOUSE_PORT": str(empty_server.http_port),
-        "CLICKHOUSE_NATIVE_PORT": str(empty_server.native_port),
-        "CLICKHOUSE_USER": loader.user,
-        "CLICKHOUSE_PASSWORD": loader.password,
-        "CLICKHOUSE_TRANSFORM_USER": transformer.user,
-        "CLICKHOUSE_TRANSFORM_PASSWORD": transformer.password,
+        **service_variables(service.url, "right-token", tmp_path / "home"),
+        **clickhouse_variables(empty_server),
     }
 
 
@@ -201,7 +192,7 @@ class ForgetfulFront(Front):
         super().__init__(port)
 
     def _serve(self, client: socket.socket) -> None:
-        answered_at = None
+        answered_at: float | None = None
         with client, self._connected() as server:
             while True:
                 for ready in select.select([client, server], [], [])[0]:
@@ -269,7 +260,8 @@ def test_without_checking_certificates_every_client_connects_to_any(
 
     assert result.exit_code == 0, result.output
     assert marts.raw("SELECT count() AS orders FROM zakaz_raw.orders")[0]["orders"]
-    settings = Settings(**{name.lower(): value for name, value in unchecked.items() if value})
+    given: dict[str, Any] = {name.lower(): value for name, value in unchecked.items() if value}
+    settings = Settings(**given)
     # dbt's client by itself, which needs no model for it.
     from dbt.cli.main import dbtRunner
 
@@ -396,15 +388,13 @@ def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stock = local_clickhouse.server_config.grants
-
     def fewer(name: str, databases: Any) -> list[str]:
-        granted = stock(name, databases)
+        granted = grants(name, databases)
         if name != user:
             return granted
         return [g.replace(without, "") for g in granted if g != without]
 
-    monkeypatch.setattr(local_clickhouse.server_config, "grants", fewer)
+    monkeypatch.setattr("local_clickhouse.server_config.grants", fewer)
     with running_server(tmp_path / "server", database=DATABASE) as strict:
         result = command(
             plain
@@ -490,7 +480,7 @@ def cluster(empty_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Clust
 
 @pytest.fixture
 def on_a_cluster(plain: dict[str, str]) -> Settings:
-    given = {name.lower(): value for name, value in plain.items()}
+    given: dict[str, Any] = {name.lower(): value for name, value in plain.items()}
     return Settings(**given, clickhouse_cluster=CLUSTER)
 
 

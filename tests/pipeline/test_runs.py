@@ -1,56 +1,24 @@
 """Runs one after the other: nothing new changes nothing; what happened meanwhile is followed."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 import pytest
 from rich.console import Console
 
 from pipelines.configuration.environment import Settings
 from pipelines.run import run
-from pipelines.run_report import RunReport
 from sandbox import World, serve
-from tests.support.clickhouse import Marts, dashboard_only
-from tests.support.expected import Row, actual_daily, actual_dashboard, dashboard, sales_daily
-
-Runner = Callable[[Settings], RunReport]
-
-
-def world_until(now: datetime, **more: object) -> World:
-    """A small world whose sales end a month after `now`."""
-    return World(
-        orders=900,
-        seed=7,
-        start=now - timedelta(days=150),
-        end=now + timedelta(days=60),
-        now=now,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def expected_dashboard(world: World) -> dict[tuple[str, str, str], Row]:
-    shows = [show["id"] for event in world.events() for show in event["shows"]]
-    return dashboard(
-        world.orders(), world.events(), world.now, {show: world.seats(show) for show in shows}
-    )
+from tests.support.clickhouse import Marts
+from tests.support.expected import Row
+from tests.support.loaded_data import check_marts
+from tests.support.runs import Runner, dashboard_only
+from tests.support.worlds import report_now, world_until
 
 
 @pytest.fixture
 def now() -> datetime:
     return datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-
-
-def report_now(world: World) -> str:
-    """The world's moment as REPORT_NOW takes it: UTC."""
-    return f"{world.now.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
-
-
-def check_against(world: World, marts: Marts) -> None:
-    """Every number of the daily fact and of the dashboard, against plain Python."""
-    daily = actual_daily(marts.rows("SELECT * FROM zakaz.fact_qtickets_sales_daily"))
-    board = actual_dashboard(marts.rows("SELECT * FROM zakaz.v_qtickets_sales_dashboard"))
-    assert daily == sales_daily(world.orders(), world.events())
-    assert board == expected_dashboard(world)
 
 
 def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing(
@@ -60,7 +28,7 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
     with serve(world) as server:
         with dashboard_only():
             run_once(settings_for(server.url, report_now=report_now(world)))
-        check_against(world, marts)
+        check_marts(world, marts, world.now)
         first = marts.snapshot()
         assert {
             row["currency"]
@@ -82,14 +50,14 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
         world.exchange(old[80]["id"])
         world.advance(24 * 20)
         report = run_once(settings_for(server.url, report_now=report_now(world)))
-        check_against(world, marts)
+        check_marts(world, marts, world.now)
         assert marts.snapshot() != first
         assert report.load.rows["orders"] < world.count() / 2, "history was read again"
 
         world.restore(cancelled["id"])
         with dashboard_only():
             run_once(settings_for(server.url, report_now=report_now(world)))
-        check_against(world, marts)
+        check_marts(world, marts, world.now)
         assert server.writes_received == 0
 
     runs = marts.rows("SELECT status, rows_processed FROM zakaz.meta_job_runs ORDER BY started_at")

@@ -23,6 +23,8 @@ from sandbox import Fault, World, serve
 from tests.support.clickhouse import query
 from tests.support.paths import PROJECT
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 TOKEN = "a-token-that-must-never-be-written-down"
 # Where a secret belongs: the files of mode 600 that are there for it.

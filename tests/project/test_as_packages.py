@@ -33,6 +33,7 @@ for command in json.loads(sys.argv[1]):
     call(folder, sys.executable, "-c", script, json.dumps(commands))
 
 
+@pytest.mark.slow
 def test_the_source_copied_into_another_folder_loads_into_files_as_its_readme_says(
     tmp_path: Path,
 ) -> None:

@@ -21,6 +21,7 @@ from pipelines.run import run
 from pipelines.warehouse.server import open_warehouse
 from sandbox import World, serve
 
+pytestmark = pytest.mark.slow
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 SMALL, LARGE = 1000, 4000
 

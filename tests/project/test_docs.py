@@ -13,9 +13,9 @@ from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ExitCode
 from pipelines.warehouse.job_log import create_job_tables
-from tests.support.clickhouse import DASHBOARD_ONLY
 from tests.support.marts_world import MartsWorld, marts_world, ticket
 from tests.support.paths import PROJECT
+from tests.support.runs import DASHBOARD_ONLY
 
 HIDDEN = {".git", ".venv", ".venv-check", ".pytest_cache", "node_modules", ".qtickets"}
 DOCUMENTS = sorted(

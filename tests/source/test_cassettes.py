@@ -26,6 +26,7 @@ from qtickets_source.rows.orders import order_tables
 from sandbox import World
 from tests.support.clickhouse import DATABASE, Marts, query
 from tests.support.expected import actual_daily, actual_dashboard, dashboard, sales_daily
+from tests.support.retry_clock import RetryClock
 from tools.recording import (
     CASES,
     CASSETTES,
@@ -188,11 +189,14 @@ def test_a_recorded_failure_raises_its_own_error(name: str, no_network: None) ->
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith("_then_200")])
-def test_a_recorded_temporary_failure_is_retried(name: str, no_network: None) -> None:
+def test_a_recorded_temporary_failure_is_retried(
+    name: str, no_network: None, retry_clock: RetryClock
+) -> None:
     rows, cassette = read(name)
 
     assert ids(rows) == [ORDER]
     assert cassette.play_count == len(cassette) == 2
+    assert len(retry_clock.waits) == 1
 
 
 # -- the contents of the cassettes ----------------------------------------------------------------

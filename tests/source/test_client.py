@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from requests import Request
 
 from pipelines.configuration.environment import Settings
@@ -31,6 +32,7 @@ from qtickets_source.errors import (
 )
 from qtickets_source.observations import Observations
 from sandbox import Fault, Server, World, serve
+from tests.support.retry_clock import RetryClock
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 LAST_WEEK = Condition("payed_at", ">=", NOW - timedelta(days=7))
@@ -86,7 +88,7 @@ def ids(rows: Iterator[list[Row]] | list[Row]) -> list[int]:
     return [row["id"] for row in flat]
 
 
-def on_every_answer(change: Callable[[Any], None], path: str = "/orders", **more: Any) -> Fault:
+def on_every_answer(change: Callable[[Any], object], path: str = "/orders", **more: Any) -> Fault:
     """A hook that looks at, or changes, every answer of a path on its way out."""
 
     def mutate(payload: Any) -> Any:
@@ -228,8 +230,8 @@ def test_a_walk_whose_order_is_ignored_is_not_trusted(server: Server) -> None:
 
 # -- nothing is ever written ----------------------------------------------------------------------
 
-FILTER = {"where": [], "orderBy": {"id": "asc"}, "page": 1}
-WRITES = [
+FILTER: Row = {"where": [], "orderBy": {"id": "asc"}, "page": 1}
+WRITES: list[tuple[str, str, Any]] = [
     *((method, "/orders", FILTER) for method in ("PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")),
     ("POST", "/orders", {"event_id": 1, "baskets": []}),
     ("POST", "/orders", {**FILTER, "event_id": 1}),
@@ -328,7 +330,7 @@ def test_a_row_that_is_missing_from_a_page_is_noticed(server: Server, how: str) 
     assert set(received) == set(ids(orders_paid_since(server, LAST_WEEK.value)))
 
 
-ODD_ANSWERS: dict[str, Callable[[Any], None]] = {
+ODD_ANSWERS: dict[str, Callable[[Any], object]] = {
     "rows that are no objects": lambda payload: payload.update(data=[1, 2]),
     "rows without an id": lambda payload: [row.pop("id") for row in payload["data"]],
     "ids that are no numbers": lambda payload: payload["data"][0].update(id="12"),
@@ -357,7 +359,7 @@ def test_an_answer_of_another_shape_is_an_error_that_says_so(
 class Gauge:
     """How many answers are being made at once, as the service sees it.
 
-    Each waits a moment for `expected` of them to be under way, however slow the machine is.
+    Each waits until `expected` of them have been under way at once, however slow the machine is.
     """
 
     def __init__(self, expected: int) -> None:
@@ -369,7 +371,7 @@ class Gauge:
             self._now += 1
             self.most = max(self.most, self._now)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.most >= self._expected, timeout=2)
+            self._changed.wait_for(lambda: self.most >= self._expected, timeout=30)
         time.sleep(0.02)
         with self._changed:
             self._now -= 1
@@ -403,7 +405,7 @@ def test_a_slow_page_holds_up_no_other(server: Server) -> None:
             seen += 1
             asked.notify_all()
             if payload["paging"]["currentPage"] == 2:
-                asked.wait_for(lambda: seen > 5, timeout=5)
+                asked.wait_for(lambda: seen > 5, timeout=30)
 
     server.faults.append(on_every_answer(slow_second))
     client = client_of(server, connections=2)
@@ -478,23 +480,39 @@ def test_after_an_overloaded_answer_fewer_requests_are_under_way(
 
 
 def test_retry_after_is_kept_to_by_every_request_of_the_client(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, "qtickets_source")
+    slow_down, is_paused = Throttle.slow_down, threading.Event()
+
+    def noted(throttle: Throttle, pause: float) -> None:
+        slow_down(throttle, pause)
+        is_paused.set()
+
+    monkeypatch.setattr(Throttle, "slow_down", noted)
     server.faults.append(Fault("/orders", kind="status", status=429, retry_after=1, times=1))
     client = client_of(server, connections=4)
 
     def first_page(_: int) -> int:
         return client.count("orders", [LAST_WEEK])[0]
 
-    answered = list(client.map_parallel(first_page, range(4)))
+    def refused_once() -> None:
+        answered.append(first_page(0))
+
+    answered: list[int] = []
+    first = threading.Thread(target=refused_once)
+    first.start()
+    assert is_paused.wait(30)
+    answered += client.map_parallel(first_page, range(3))
+    first.join()
 
     lines = [record for record in caplog.records if record.name.endswith("session")]
     (refused,) = [line for line in lines if vars(line)["status"] == 429]
-    later = [line for line in lines if line.created - refused.created > 0.5]
-    assert len(set(answered)) == 1
+    later = [line for line in lines if line is not refused]
+    began = [line.created - vars(line)["milliseconds"] / 1000 for line in later]
+    assert len(answered) == 4 and len(set(answered)) == 1
     assert [vars(line)["attempt"] for line in later].count(2) == 1, "the refused one, again"
-    assert min(line.created for line in later) - refused.created >= 0.95
+    assert min(began) - refused.created >= 0.95
 
 
 # -- patience, and its end ------------------------------------------------------------------------
@@ -511,17 +529,19 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_passing_trouble_is_retried(server: Server, name: str) -> None:
+def test_passing_trouble_is_retried(server: Server, name: str, retry_clock: RetryClock) -> None:
     fault = PASSING[name]
     server.faults.append(
         Fault("/orders", fault.times, fault.after, kind=fault.kind, **fault.params)
     )
     observed = Observations()
 
-    received = ids(client_of(server, observed=observed, timeout_seconds=1.5).walk("orders"))
+    # Long enough for any answer of a busy machine, and shorter than the one that must time out.
+    timeout = 2 if fault.kind == "timeout" else 30
+    received = ids(client_of(server, observed=observed, timeout_seconds=timeout).walk("orders"))
 
     assert len(received) == len(set(received)) == world_of(server).count()
-    assert observed.counts.retries == 1
+    assert observed.counts.retries == len(retry_clock.waits) == 1
 
 
 FINAL: dict[str, tuple[Fault, type[QTicketsError], str]] = {
@@ -569,7 +589,35 @@ def test_a_wrong_token_is_refused_at_once(server: Server) -> None:
     assert len(server.requests) == 1
 
 
-def test_tries_end_after_a_number(server: Server) -> None:
+def test_waits_between_tries_double_and_have_a_jitter_of_half_a_second(
+    server: Server, retry_clock: RetryClock
+) -> None:
+    server.faults.append(Fault("/orders", kind="status", status=500))
+    session = ReadOnlySession(max_attempts=8)
+
+    with pytest.raises(ServiceUnavailable, match=r"HTTP 500 \(8 tries"):
+        session.get(server.url + "/orders")
+
+    jitter = [
+        wait - planned
+        for wait, planned in zip(retry_clock.waits, (0.5, 1, 2, 4, 8, 16, 30), strict=True)
+    ]
+    assert all(0 <= seconds <= 0.5 for seconds in jitter), jitter
+    assert len(set(jitter)) > 1, "the jitter of several clients must differ"
+
+
+def test_a_wait_is_as_long_as_retry_after_asks_for(server: Server, retry_clock: RetryClock) -> None:
+    # Not of the statuses that pause the whole client, which takes real time.
+    failure = Fault("/orders", kind="status", status=500, retry_after=45, times=1)
+    server.faults.append(failure)
+
+    assert next(client_of(server, retry_seconds=60).walk("orders"))
+
+    (wait,) = retry_clock.waits
+    assert 45 <= wait <= 45.5
+
+
+def test_tries_end_after_a_number(server: Server, retry_clock: RetryClock) -> None:
     server.faults.append(Fault("/orders", kind="reset"))
     session = ReadOnlySession(max_attempts=2)
 
@@ -579,14 +627,13 @@ def test_tries_end_after_a_number(server: Server) -> None:
     assert len(server.requests) == 2
 
 
-def test_tries_end_after_a_time(server: Server) -> None:
+def test_tries_end_after_a_time(server: Server, retry_clock: RetryClock) -> None:
     server.faults.append(Fault("/orders", kind="status", status=502))
-    started = time.monotonic()
 
     with pytest.raises(ServiceUnavailable, match=r"HTTP 502.*next run catches up"):
         next(client_of(server, retry_seconds=1.5).walk("orders"))
 
-    assert time.monotonic() - started < 5
+    assert sum(retry_clock.waits) < 1.5
     assert len(server.requests) == 2
 
 
@@ -722,7 +769,7 @@ def test_no_log_of_a_run_holds_the_token_a_person_or_a_value_of_a_request(
         if not log.propagate:
             monkeypatch.setattr(log, "handlers", [caplog.handler])
     settings = Settings(
-        qtickets_token=TOKEN,
+        qtickets_token=SecretStr(TOKEN),
         qtickets_base_url=server.url,
         qtickets_home=tmp_path,
         qtickets_initial_backfill_hours="all",

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 import pyarrow.parquet as pq
 import pytest
+from dlt.common.schema.typing import TTableSchema
 
 from qtickets_source import QTicketsConfiguration, qtickets_source
 from sandbox import Fault, World, serve
@@ -41,7 +42,7 @@ def read(server: Server) -> list[Row]:
     rows: list[Row] = []
 
     @dlt.destination(batch_size=0, loader_file_format="parquet")
-    def collect(path: str, table: Row) -> None:
+    def collect(path: Any, table: TTableSchema, /) -> None:
         if table["name"] == "inventory":
             rows.extend(pq.read_table(path).to_pylist())
 

@@ -141,6 +141,7 @@ class ModelService:
         request, received = Request(), []
         paginator.init_request(request)
         while paginator.has_next_page:
+            assert request.json
             response = self.answer(request.json)
             rows = response.json()["data"]
             paginator.update_state(response, rows)
@@ -216,7 +217,7 @@ scalars = st.one_of(
     st.text(),
     st.just("half a smile \ud83d"),
 )
-anything = st.recursive(
+anything: st.SearchStrategy[Any] = st.recursive(
     st.one_of(scalars, st.just([]), st.just({}), st.just("")),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)

@@ -8,12 +8,13 @@ from typer.testing import CliRunner, Result
 from local_clickhouse import LocalServer
 from pipelines.qtickets import app
 from sandbox import World
-from tests.support.clickhouse import Marts, dashboard_only, query
+from tests.support.clickhouse import Marts, query
+from tests.support.runs import dashboard_only
 
 
 @dataclass
 class Account:
-    """An organiser whose sales are loaded, on an embedded ClickHouse of its own."""
+    """An organiser whose sales are loaded, on a separate embedded ClickHouse."""
 
     environment: dict[str, str]
     server: LocalServer
@@ -21,23 +22,23 @@ class Account:
     world: World
 
     def command(self, *arguments: str, **variables: str) -> Result:
-        """The command in this process, with other variables where given.
+        """Run the command in this process, with some variables replaced.
 
-        Of the marts it builds what the dashboard stands on; all are there from the beginning.
+        It rebuilds only the marts of the dashboard; the fixture has built all of them.
         """
         with dashboard_only():
             return CliRunner().invoke(app, list(arguments), env=self.environment | variables)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the marts."""
+        """Return the rows of a query as the user of the marts."""
         return query(self.server, "transformer", sql)
 
     def raw(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query on the raw tables."""
+        """Return the rows of a query as the user of the raw tables."""
         return query(self.server, "loader", sql)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every mart, but for what says when it was read."""
+        """Return every row of the marts, without the columns that say when they were read."""
         marts = Marts(self.server).snapshot()
         events = self.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
         return marts | {"dim_events": [tuple(row.values()) for row in events]}

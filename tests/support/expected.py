@@ -1,6 +1,6 @@
-"""The sales facts computed from API answers in plain Python, by the definitions alone.
+"""The sales facts, computed from API answers in plain Python by their definitions.
 
-Shares no code with the pipeline: what both agree on is not a common mistake.
+No code is shared with the pipeline, so that a mistake in one of them shows as a difference.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ def city_of(event: Row | None) -> str:
 def sales_daily(
     orders: Iterable[Row], events: Iterable[Row], zone: str = "Europe/Moscow"
 ) -> dict[Key, Row]:
-    """(sales_date, event_id, city, currency) → the numbers of `fact_qtickets_sales_daily`."""
+    """Return `fact_qtickets_sales_daily` by (sales_date, event_id, city, currency)."""
     cities = {event["id"]: city_of(event) for event in events}
     facts: dict[Key, Row] = defaultdict(
         lambda: {
@@ -71,7 +71,7 @@ def sales_daily(
 
 
 def actual_daily(rows: Iterable[Row]) -> dict[Key, Row]:
-    """Rows of the mart in the shape of `sales_daily`."""
+    """Return rows of the mart in the shape of `sales_daily`."""
     numbers = sales_daily([], [])
     return numbers | {
         (row["sales_date"], row["event_id"], row["city"], row["currency"]): {
@@ -101,7 +101,7 @@ def dashboard(
     seats: dict[int, list[Row] | None],
     zone: str = "Europe/Moscow",
 ) -> dict[tuple[str, str, str], Row]:
-    """(event_id, city, currency) → the numbers of `v_qtickets_sales_dashboard`.
+    """Return the numbers of `v_qtickets_sales_dashboard` by (event_id, city, currency).
 
     Args:
         seats: Seats of each show that is neither deleted nor over; None if unreadable.
@@ -120,7 +120,7 @@ def dashboard(
             (key, fact) for key, fact in sold if today - timedelta(days=13) <= key[0] <= today
         ]
         shows = [show for show in event["shows"] if not show["deleted_at"]]
-        open_shows = [show["id"] for show in shows if _ends(show) is None or _ends(show) >= now]
+        open_shows = [show["id"] for show in shows if (end := _ends(show)) is None or end >= now]
         starts = [_moment(show["start_date"] or show["open_date"]) for show in shows]
         ends = [_ends(show) for show in shows]
         unknown = any(seats.get(show) is None for show in open_shows)
@@ -145,7 +145,7 @@ def dashboard(
 
 
 def actual_dashboard(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
-    """Rows of the view in the shape of `dashboard`."""
+    """Return rows of the view in the shape of `dashboard`."""
     return {
         (row["event_id"], row["city"], row["currency"]): {
             name: value

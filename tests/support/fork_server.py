@@ -1,9 +1,10 @@
-"""Runs that die or stand still at a chosen point: forked, so that each takes a second and not five.
+"""A fork server for runs that tests kill, stop or send signals to.
 
-A process that has imported everything, and has parsed the dbt project once, forks a copy of itself
-for every run. The copy becomes the real command, watched through Python's audit events: requests to
-the service, statements to ClickHouse, files opened for writing, renamed and removed. At a given one
-of them it is killed, or stopped until the test says what happens next.
+The fork server is a process that has imported everything and has parsed the dbt project once. Each
+run is a fork of it, which takes one second instead of five. The fork becomes the real command, with
+the environment, the output files and the interruption that the test asks for.
+
+`serve` is the process, `ForkServer` is the connection to it, and `RunLauncher` starts the runs.
 """
 
 import gc
@@ -14,128 +15,45 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
+from tests.support.interruption import EventMonitor, Events, Point
 from tests.support.paths import PROJECT
 
-SEED = 20260615
-
-Seen = list[tuple[str, str]]
-ForgeProcess = subprocess.Popen[str]
+HASH_SEED = "20260615"
 
 
-@dataclass(frozen=True)
-class Point:
-    """A point of a run: so far into a phase, or at a certain event of it."""
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What the fork server needs to know in order to start a run."""
 
+    environment: dict[str, str]
+    folder: str
+    arguments: tuple[str, ...]
+    # The run gets the signal at this event of this phase; "" for none.
     phase: str
-    share: float = 0
-    event: str = field(default="")
-
-    def number(self, seen: Seen) -> int:
-        """Which event of its phase that is; `seen` is what an undisturbed run did."""
-        return 1 + int(self.share * sum(phase == self.phase for phase, _ in seen))
-
-    def __str__(self) -> str:
-        return f"{self.phase} at {self.event or f'{self.share:.0%}'}"
+    event: int | str
+    signal_number: int
+    # 0 leaves each of these as it is.
+    orders_at_once: int
+    clock_ahead: float
+    largest_file: int
+    marts_flags: tuple[str, ...]
 
 
-# The process that is killed -----------------------------------------------------------------------
+# The process --------------------------------------------------------------------------------------
 
 
-class Watch:
-    """Counts what a run does, phase by phase, and raises a signal at one point of it."""
-
-    def __init__(
-        self, home: str, at: tuple[str, int | str], signal_number: int, note: Path
-    ) -> None:
-        self.seen: Seen = []
-        self._home, self._at, self._signal, self._note = home, at, signal_number, note
-        self._phase, self._counts, self._lock = "begin", Counter[str](), threading.Lock()
-
-    def happens(self, what: str) -> None:
-        with self._lock:
-            self._counts[self._phase] += 1
-            self.seen.append((self._phase, what))
-            phase, point = self._at
-            is_here = phase == self._phase and (
-                point in what if isinstance(point, str) else point == self._counts[phase]
-            )
-            if is_here:
-                self._at = ("", 0)
-        if is_here:
-            self._note.write_text(f"{phase} {point}: {what}")
-            os.kill(os.getpid(), self._signal)
-
-    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook: whatever reaches beyond the process."""
-        if event == "http.client.send":
-            connection, data = arguments
-            head = bytes(data[:120]) if isinstance(data, bytes) else b""
-            self.happens(f"sends to {connection.port}: {head!r}")
-        elif event == "open":
-            path, mode, flags = arguments
-            writes = flags & (os.O_WRONLY | os.O_RDWR) or set(mode or "") & set("wxa+")
-            if writes and isinstance(path, str) and path.startswith(self._home):
-                self.happens(f"opens {path}")
-        elif event in ("os.rename", "os.remove", "os.rmdir", "shutil.rmtree"):
-            path = str(arguments[0])
-            if path.startswith(self._home):
-                self.happens(f"{event} {path}")
-
-    def watch(self) -> None:
-        """Begins; the phases of a run are known by their functions, whose ends count too."""
-        import clickhouse_driver.connection
-        import dlt
-
-        import pipelines.run
-        from pipelines.warehouse.job_log import JobRecord
-
-        for owner, name, phase in (
-            (dlt.Pipeline, "extract", "extract"),
-            (dlt.Pipeline, "normalize", "normalize"),
-            (dlt.Pipeline, "load", "load"),
-            (pipelines.run, "build_marts", "marts"),
-            (JobRecord, "finish", "record"),
-        ):
-            setattr(owner, name, self._as_phase(phase, getattr(owner, name)))
-        native = clickhouse_driver.connection.Connection
-        native.send_query = self._stating(native.send_query)
-        sys.addaudithook(self.audit)
-
-    def _as_phase(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def in_phase(*arguments: Any, **named: Any) -> Any:
-            before, self._phase = self._phase, phase
-            try:
-                result = function(*arguments, **named)
-                self.happens("the end")
-            finally:
-                self._phase = before
-            return result
-
-        return in_phase
-
-    def _stating(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def stating(connection: Any, statement: str, *arguments: Any, **named: Any) -> Any:
-            self.happens(f"states {statement[:120]!r}")
-            return function(connection, statement, *arguments, **named)
-
-        return stating
-
-
-def forge() -> None:
-    """The process that forks the runs: an order a line on stdin, its answer a line on stdout."""
+def serve() -> None:
+    """Answer requests: each is a line of JSON on stdin, its answer a line of JSON on stdout."""
     import dbt.adapters.clickhouse
     import dbt.task.build
     import pyarrow.parquet
@@ -146,30 +64,31 @@ def forge() -> None:
     from pipelines.operations import check
 
     del dbt, pyarrow, clickhouse, dashboard, check, qtickets, run, summary
-    parse_the_dbt_project()
-    # What is here already need not be looked at, or copied, by the garbage collector of a run.
+    _parse_dbt_project()
+    # Objects made so far stay; the garbage collector of a run need not visit them, which would
+    # copy their memory pages.
     gc.freeze()
     gc.disable()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        order = json.loads(line)
-        answer: Any = None
-        if "start" in order:
+        request = json.loads(line)
+        answer: int | None = None
+        if "start" in request:
             answer = os.fork()
             if answer == 0:
-                become(order["start"])
+                _run_command(RunRequest(**request["start"]))
                 return
-        elif "signals" in order:
-            for number in order["signals"]:
-                os.kill(order["pid"], number)
+        elif "signals" in request:
+            for number in request["signals"]:
+                os.kill(request["pid"], number)
         else:
-            _, status = os.waitpid(order["pid"], os.WUNTRACED)
+            _, status = os.waitpid(request["pid"], os.WUNTRACED)
             answer = None if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def parse_the_dbt_project() -> None:
-    """Half of what dbt does in a short run it does once in a process: it makes its readers."""
+def _parse_dbt_project() -> None:
+    """Have dbt create its parsers, which takes half of the time of its first short run."""
     from dbt.cli.main import dbtRunner
 
     from pipelines.configuration.environment import DBT_PROJECT
@@ -178,7 +97,7 @@ def parse_the_dbt_project() -> None:
         result = dbtRunner().invoke(
             [
                 *("--quiet", "--no-version-check", "--no-write-json", "--log-level-file", "none"),
-                # The static parser has threads of its own, for which a copy would wait forever.
+                # The static parser starts threads, which do not exist in a fork: it would hang.
                 *("parse", "--no-static-parser", "--target-path", folder, "--log-path", folder),
                 *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             ]
@@ -186,50 +105,52 @@ def parse_the_dbt_project() -> None:
     assert result.success, result.exception
 
 
-def become(order: dict[str, Any]) -> None:
-    """Makes this copy the command, with its own environment, output and surroundings.
+def _run_command(request: RunRequest) -> None:
+    """Turn this fork into the command.
 
-    It returns or raises as the command does, so that the process ends as any Python process.
+    It returns or raises as the command does, so that the process ends like any Python process.
     """
-    out, err = (str(Path(order["folder"], name)) for name in ("stdout", "stderr"))
+    folder = Path(request.folder)
+    out, err = str(folder / "stdout"), str(folder / "stderr")
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), (out, write), (err, write))):
         os.dup2(os.open(path, flags, 0o600), number)
     os.environ.clear()
-    os.environ.update(order["environment"])
-    os.chdir(order["folder"])
-    if order["orders_at_once"]:
-        import pipelines.loading.history
-
-        pipelines.loading.history.ORDERS_PER_PART = order["orders_at_once"]
-        # Month by month, however fast they are.
-        pipelines.loading.history.SECONDS_PER_PART = 0
-    if order["clock_ahead"]:
-        set_clock(order["clock_ahead"])
-    if order["marts_flags"]:
-        add_flags(order["marts_flags"])
-    home, folder = order["environment"]["QTICKETS_HOME"], Path(order["folder"])
-    watch = Watch(home, tuple(order["at"]), order["signal"], folder / "point")
-    watch.watch()
-    if order["largest_file"]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"],) * 2)
-    sys.argv = ["qtickets.py", *order["arguments"]]
+    os.environ.update(request.environment)
+    os.chdir(folder)
+    # Never undone: the process ends with the run.
+    patch = pytest.MonkeyPatch()
+    if request.orders_at_once:
+        patch.setattr("pipelines.loading.history.ORDERS_PER_PART", request.orders_at_once)
+        # Parts stay as small, however fast they are loaded.
+        patch.setattr("pipelines.loading.history.SECONDS_PER_PART", 0)
+    if request.clock_ahead:
+        _set_clock(patch, request.clock_ahead)
+    if request.marts_flags:
+        _add_dbt_flags(patch, request.marts_flags)
+    monitor = EventMonitor(
+        home=request.environment["QTICKETS_HOME"],
+        phase=request.phase,
+        event=request.event,
+        signal_number=request.signal_number,
+        point_file=folder / "point",
+    )
+    monitor.start()
+    if request.largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request.largest_file,) * 2)
+    sys.argv = ["qtickets.py", *request.arguments]
     try:
         runpy.run_path(str(PROJECT / "pipelines" / "qtickets.py"), run_name="__main__")
     finally:
-        if not order["largest_file"]:
-            (folder / "seen").write_text(json.dumps(watch.seen))
+        if not request.largest_file:
+            (folder / "events").write_text(json.dumps(monitor.events))
 
 
-def set_clock(seconds: float) -> None:
-    """Sets the clock of this process, as far as versions, loads and the job log go by it."""
+def _set_clock(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set the clock of this process ahead, for versions of rows, loads and the job log."""
     import time
 
     import dlt.common.time
-
-    import pipelines.loading.incremental
-    import pipelines.warehouse.job_log
-    import qtickets_source.state.versions
 
     class Clock(datetime):
         @classmethod
@@ -237,44 +158,84 @@ def set_clock(seconds: float) -> None:
             return datetime.now(tz) + timedelta(seconds=seconds)
 
     for module in (
-        pipelines.warehouse.job_log,
-        pipelines.loading.incremental,
-        qtickets_source.state.versions,
+        "pipelines.warehouse.job_log",
+        "pipelines.loading.incremental",
+        "qtickets_source.state.versions",
     ):
-        module.datetime = Clock
-    dlt.common.time.precise_time = lambda: time.time() + seconds
-    dlt.common.time.increasing_precise_time._last = 0.0
+        patch.setattr(f"{module}.datetime", Clock)
+    patch.setattr(dlt.common.time, "precise_time", lambda: time.time() + seconds)
+    patch.setattr(dlt.common.time.increasing_precise_time, "_last", 0.0)
 
 
-def add_flags(flags: list[str]) -> None:
-    """Gives `dbt build` further flags."""
-    import pipelines.run
+def _add_dbt_flags(patch: pytest.MonkeyPatch, flags: tuple[str, ...]) -> None:
+    from pipelines.transform.dbt_build import build_marts
 
-    build = pipelines.run.build_marts
-    pipelines.run.build_marts = lambda *given, **named: build(*given, *flags, **named)
-
-
-# The tests' side of it ----------------------------------------------------------------------------
+    patch.setattr(
+        "pipelines.run.build_marts",
+        lambda *given, **named: build_marts(*given, *flags, **named),
+    )
 
 
-@dataclass
+# The tests' side ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ForkServer:
+    """The connection to a fork server."""
+
+    process: subprocess.Popen[str]
+
+    def ask(self, request: dict[str, Any]) -> int | None:
+        """Send a request and return its answer."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer: int | None = json.loads(self.process.stdout.readline())
+        return answer
+
+
+@contextmanager
+def running_fork_server() -> Iterator[ForkServer]:
+    """Start a fork server, which any number of launchers may use."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from tests.support.fork_server import serve; serve()"],
+        cwd=PROJECT,
+        # The order of sets, and with it that of some statements of dlt, is the same in every run.
+        env={**os.environ, "PYTHONHASHSEED": HASH_SEED, "RUNTIME__DLTHUB_TELEMETRY": "false"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield ForkServer(process)
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        process.wait()
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run under way, or over."""
+    """A run that was started by the fork server."""
 
-    forge: "Forge"
+    server: ForkServer
     pid: int
     folder: Path
 
-    def end(self) -> int | None:
-        """Waits: the exit code, negative for a signal; None if it stands still at its point."""
-        code: int | None = self.forge.ask({"pid": self.pid})
-        return code
+    def wait(self) -> int | None:
+        """Wait until the run has ended or stopped.
+
+        Returns:
+            The exit code, negative if a signal killed the run; None if it was stopped at its point.
+        """
+        return self.server.ask({"pid": self.pid})
 
     def signal(self, *numbers: int) -> None:
-        self.forge.ask({"pid": self.pid, "signals": numbers})
+        """Send signals to the run."""
+        self.server.ask({"pid": self.pid, "signals": numbers})
 
     def text(self, name: str) -> str:
-        """stdout, stderr, or point: where it was killed or stopped."""
+        """Return "stdout", "stderr", or "point": the event at which it was killed or stopped."""
         path = self.folder / name
         return path.read_text() if path.exists() else ""
 
@@ -283,24 +244,25 @@ class Run:
         return [line for line in self.text("stderr").splitlines() if line.strip()]
 
     @property
-    def seen(self) -> Seen:
-        return [(phase, what) for phase, what in json.loads(self.text("seen"))]
+    def only_error_line(self) -> str:
+        """The line on stderr; there must be exactly one."""
+        assert len(self.error_lines) == 1, self.text("stderr")[-3000:]
+        return self.error_lines[0]
+
+    @property
+    def events(self) -> Events:
+        """What the run did, if it has ended by itself."""
+        return [(phase, event) for phase, event in json.loads(self.text("events"))]
 
 
 @dataclass
-class Forge:
-    """Starts runs, which write into `folder`; `environment` is that of a live run."""
+class RunLauncher:
+    """Starts runs in an environment; each run has its own folder in `folder`."""
 
     environment: dict[str, str]
     folder: Path
-    process: ForgeProcess
+    server: ForkServer
     count: int = 0
-
-    def ask(self, order: dict[str, Any]) -> Any:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
 
     def start(
         self,
@@ -313,52 +275,38 @@ class Forge:
         marts_flags: tuple[str, ...] = (),
         **variables: str,
     ) -> Run:
-        """Starts a run that gets a signal at the given event of a phase."""
+        """Start a run, which gets a signal at the given event of a phase."""
         self.count += 1
         folder = self.folder / f"run-{self.count}"
         folder.mkdir()
-        order = {
-            "environment": self.environment | variables,
-            "folder": str(folder),
-            "arguments": arguments,
-            "at": at,
-            "signal": signal_number,
-            "orders_at_once": orders_at_once,
-            "clock_ahead": clock_ahead,
-            "largest_file": largest_file,
-            "marts_flags": marts_flags,
-        }
-        return Run(self, self.ask({"start": order}), folder)
+        phase, event = at
+        request = RunRequest(
+            environment=self.environment | variables,
+            folder=str(folder),
+            arguments=arguments,
+            phase=phase,
+            event=event,
+            signal_number=signal_number,
+            orders_at_once=orders_at_once,
+            clock_ahead=clock_ahead,
+            largest_file=largest_file,
+            marts_flags=marts_flags,
+        )
+        pid = self.server.ask({"start": asdict(request)})
+        assert pid is not None
+        return Run(self.server, pid, folder)
 
-    def complete(self, *arguments: str, **more: Any) -> Run:
-        """A run that must succeed."""
-        run = self.start(*arguments, **more)
-        assert run.end() == 0, run.text("stderr") + run.text("stdout")[-2000:]
+    def complete(self, *arguments: str, **options: Any) -> Run:
+        """Start a run, and wait until it has succeeded."""
+        run = self.start(*arguments, **options)
+        assert run.wait() == 0, run.text("stderr") + run.text("stdout")[-2000:]
         assert "Traceback" not in run.text("stderr")
         return run
 
-    def kill(self, point: Point, seen: Seen, *arguments: str, **more: Any) -> Run:
-        """A run that is killed at a point, found in what an undisturbed run does."""
-        run = self.start(*arguments, at=(point.phase, point.event or point.number(seen)), **more)
-        assert run.end() == -signal.SIGKILL, f"{point} was not reached: {run.text('stderr')}"
+    def kill(self, point: Point, events: Events, *arguments: str, **options: Any) -> Run:
+        """Start a run that is killed at a point; `events` are those of an undisturbed run."""
+        run = self.start(
+            *arguments, at=(point.phase, point.event or point.number(events)), **options
+        )
+        assert run.wait() == -signal.SIGKILL, f"{point} was not reached: {run.text('stderr')}"
         return run
-
-
-@contextmanager
-def running_forge() -> Iterator[ForgeProcess]:
-    """The process that forks the runs, for any number of forges."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from tests.support.fork_server import forge; forge()"],
-        cwd=PROJECT,
-        # Sets, and with them the order of some of dlt's statements, are the same in every run.
-        env={**os.environ, "PYTHONHASHSEED": str(SEED), "RUNTIME__DLTHUB_TELEMETRY": "false"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        process.wait()

@@ -1,7 +1,7 @@
-"""A small world for the marts: raw rows made by hand, dbt run on them, tables read back.
+"""Raw rows written by hand, marts that dbt builds from them, and queries on these marts.
 
-Real ClickHouse, real raw tables, real dbt. Rows say only what a case is about; the rest has plain
-defaults. Moments are text in UTC: "2026-03-31 09:00:00".
+ClickHouse, the raw tables and dbt are real. A row names only the fields that a test is about; the
+others have defaults. Times are text in UTC: "2026-03-31 09:00:00".
 """
 
 import json
@@ -19,11 +19,12 @@ from pipelines.configuration.library_environment import environment
 from pipelines.loading.pipeline import create_raw_tables
 from pipelines.transform.dbt_build import changed_since_variable, dbt_environment
 from pipelines.warehouse.server import Warehouse, open_warehouse
-from tests.support.clickhouse import MODELS_ONLY, client_of
+from tests.support.clickhouse import client_of
+from tests.support.runs import MODELS_ONLY
 
 Row = dict[str, Any]
 
-# What is different after every run by its nature: how fresh the data is.
+# These say when something was loaded or run, so they differ after every run.
 ABOUT_THE_RUN = {
     "int_qtickets_loaded",
     "int_qtickets_changed",
@@ -35,7 +36,7 @@ ABOUT_THE_RUN = {
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What a run of dbt did: node name → status (success, pass, warn, fail, error, skipped)."""
+    """Status (success, pass, warn, fail, error, skipped) and message of each node of a dbt run."""
 
     statuses: Mapping[str, str]
     messages: Mapping[str, str]
@@ -43,16 +44,16 @@ class DbtRun:
     error: str = ""
 
     def __str__(self) -> str:
-        troubles = {
+        problems = {
             name: (status, self.messages[name])
             for name, status in self.statuses.items()
             if status not in ("success", "pass")
         }
-        return f"{self.error} {troubles}"
+        return f"{self.error} {problems}"
 
 
 class MartsWorld:
-    """One ClickHouse with empty raw tables, to be filled and built."""
+    """Raw tables that a test fills, and the marts that it builds from them."""
 
     def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
         self.settings = settings
@@ -60,19 +61,19 @@ class MartsWorld:
         self.fetched_at = "2026-03-31 09:00:00"
 
     def start_over(self) -> None:
-        """Drops everything and makes the raw tables anew, empty."""
+        """Drop both databases and create the raw tables again."""
         self._client("transformer").command("DROP DATABASE IF EXISTS zakaz_dbt_test__audit SYNC")
         self.warehouse.drop()
         self.warehouse.prepare("demo")
         create_raw_tables(self.settings, self.warehouse)
 
     def empty_raw(self) -> None:
-        """Takes the rows out of the raw tables."""
+        """Delete all rows of the raw tables."""
         for name in self._tables(self.warehouse.raw_db, "NOT LIKE '%dlt%'"):
             self.raw(f"TRUNCATE TABLE zakaz_raw.{name}")
 
     def insert(self, table: str, *rows: Row) -> None:
-        """Adds versions of rows to a raw table, fetched at `fetched_at`."""
+        """Insert versions of rows into a raw table, fetched at `fetched_at`."""
         stamped = [{"_fetched_at": self.fetched_at, **row} for row in rows]
         block = "\n".join(json.dumps(row) for row in stamped).encode()
         self._client("loader").raw_insert(
@@ -83,7 +84,7 @@ class MartsWorld:
         )
 
     def order(self, order_id: int, payed_at: str | None, *tickets: Row, **fields: Any) -> None:
-        """Adds an order of event 1 with tickets, all of the same `_fetched_at`."""
+        """Insert an order of event 1 and its tickets, all with the same `_fetched_at`."""
         order = {
             "id": order_id,
             "event_id": 1,
@@ -112,7 +113,7 @@ class MartsWorld:
         project: Path = DBT_PROJECT,
         changed_since: datetime | None = None,
     ) -> DbtRun:
-        """Runs dbt as the pipeline does, as of a moment in UTC, in a reporting time zone."""
+        """Run dbt as the pipeline does, as of a time in UTC, in a reporting time zone."""
         from dbt.cli.main import dbtRunner
 
         settings = self.settings.model_copy(update={"report_now": now, "report_tz": zone})
@@ -134,31 +135,31 @@ class MartsWorld:
         )
 
     def build(self, *arguments: str, **as_of: Any) -> None:
-        """`dbt build`, which has to be green."""
+        """Run `dbt build`; all models and tests must succeed."""
         run = self.dbt("build", *arguments, **as_of)
         assert run.success, run
 
     def build_models(self, *arguments: str, **as_of: Any) -> None:
-        """The same without the tests, for tests of what is in the models."""
+        """Run `dbt build` without the tests, for tests that compare the rows of models."""
         self.build(*MODELS_ONLY, *arguments, **as_of)
 
     def rows(self, sql: str) -> list[Row]:
-        """Rows of a query on the marts, as the BI user."""
+        """Return the rows of a query as the user of the marts."""
         result = self._client("transformer").query(sql)
         return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
     def row(self, sql: str) -> Row:
-        """The one row of a query."""
+        """Return the only row of a query."""
         rows = self.rows(sql)
         assert len(rows) == 1, rows
         return rows[0]
 
     def raw(self, statement: str) -> None:
-        """A statement on the raw tables."""
+        """Run a statement as the user of the raw tables."""
         self._client("loader").command(statement)
 
     def columns(self, table: str) -> list[str]:
-        """The columns of a table or view, in its order."""
+        """Return the columns of a table or view, in their order."""
         return [
             row["name"]
             for row in self.rows(
@@ -168,7 +169,7 @@ class MartsWorld:
         ]
 
     def everything(self) -> dict[str, list[str]]:
-        """Every table and view of the marts, row for row, each row as JSON."""
+        """Return the rows of every table and view of the marts, each as JSON, sorted."""
         return {
             name: sorted(
                 next(iter(row.values()))
@@ -195,7 +196,7 @@ class MartsWorld:
 
 @contextmanager
 def marts_world(home: Path) -> Iterator[MartsWorld]:
-    """A world on the session's server, which dbt has parsed for: raw tables made, all empty."""
+    """Open the session's server, with empty raw tables."""
     settings = read_settings(qtickets_home=home, clickhouse_host=None, qtickets_token=None)
     with open_warehouse(settings) as warehouse:
         world = MartsWorld(settings, warehouse)
@@ -204,7 +205,7 @@ def marts_world(home: Path) -> Iterator[MartsWorld]:
 
 
 def event(event_id: int, **fields: Any) -> Row:
-    """An event in Moscow that sells in rubles."""
+    """Return an event in Moscow that sells in rubles."""
     return {
         "id": event_id,
         "name": f"Event {event_id}",
@@ -217,7 +218,7 @@ def event(event_id: int, **fields: Any) -> Row:
 
 
 def show(show_id: int, event_id: int = 1, **fields: Any) -> Row:
-    """A show in April 2026."""
+    """Return a show in April 2026."""
     return {
         "id": show_id,
         "event_id": event_id,
@@ -231,7 +232,7 @@ def show(show_id: int, event_id: int = 1, **fields: Any) -> Row:
 def seats(
     show_id: int, total: int | None, left: int | None, event_id: int = 1, **fields: Any
 ) -> Row:
-    """A price zone of a show; `total` None: its seats could not be read."""
+    """Return a price zone of a show; `total` is None if its seats could not be read."""
     return {
         "show_id": show_id,
         "event_id": event_id,
@@ -246,5 +247,5 @@ def seats(
 
 
 def ticket(price: str = "500", show_id: int = 11, quantity: int = 1, **fields: Any) -> Row:
-    """A ticket of show 11."""
+    """Return a ticket of show 11."""
     return {"show_id": show_id, "price": price, "quantity": quantity, **fields}
