@@ -13,6 +13,10 @@ class NotFound(QTicketsError):
     """The service has no such row (404 with the application's JSON)."""
 
 
+class RequestNotSent(QTicketsError):
+    """The request could not be sent with this configuration, whatever the service does."""
+
+
 class WriteRefused(QTicketsError):
     """Code tried to send another method than GET: this source only reads."""
 
@@ -23,6 +27,10 @@ class ServiceUnavailable(QTicketsError):
 
 class UnexpectedAnswer(QTicketsError):
     """The service's answer is not what its documentation describes."""
+
+
+class BrokenAnswer(UnexpectedAnswer):
+    """The service said that it sends JSON, and its body is not: most likely it was cut off."""
 
 
 class UnknownPath(UnexpectedAnswer):

@@ -31,7 +31,7 @@ from .decoding import Decode, decode_json
 from .filters import Condition
 from .pagination import KeysetPaginator, PageNumberPaginator
 from .response import checked_payload, service_time
-from .session import TRANSIENT_STATUSES, ReadOnlySession
+from .session import ReadOnlySession, is_transient
 from .transports import encode_request
 
 logger = logging.getLogger(__name__)
@@ -309,7 +309,7 @@ class QTicketsClient:
 
     def _check(self, response: Response, *_: Any, decode: Decode = decode_json, **__: Any) -> None:
         # requests calls this inside `send`, before the session has seen what it would retry.
-        if response.status_code in TRANSIENT_STATUSES:
+        if is_transient(response):
             return
         payload = checked_payload(response, decode)
         self.clock = service_time(response)

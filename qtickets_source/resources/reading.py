@@ -13,8 +13,8 @@ from ..api.client import QTicketsClient, open_client
 from ..configuration import QTicketsConfiguration
 from ..errors import AccessRefused, NotFound, UnknownPath
 from ..observations import Observations
+from ..privacy import salt_key
 from ..rows.context import RowContext
-from ..rows.privacy import salt_key
 from ..settings import INITIAL_DAYS
 from ..state.seen import SeenOrders
 from ..state.versions import VersionClock

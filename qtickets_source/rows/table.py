@@ -10,9 +10,9 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from ..api.decoding import Record
+from ..privacy import looks_personal
 from .columns import convert_fast, decode_raw, json_text, plain_text, to_arrow
 from .context import RowContext
-from .privacy import looks_personal
 from .schema import Column, Kind, RawTable
 
 Row = dict[str, Any]

@@ -136,7 +136,7 @@ def test_a_failed_run_is_an_error_until_the_next_good_one(account: Account) -> N
 
 
 def test_a_run_that_read_less_does_not_make_everything_fresh(account: Account) -> None:
-    account.service.faults.append(Fault("/promo-codes", kind="status", status=403))
+    account.service.faults.append(Fault("/promo-codes", kind="status", status=403, body="json"))
     before, _ = checked(account)
     try:
         assert account.command("--skip-marts").exit_code == 0

@@ -21,10 +21,10 @@ from qtickets_source.api.filters import Condition
 from qtickets_source.api.pagination import KeysetPaginator
 from qtickets_source.errors import BadRow
 from qtickets_source.observations import Findings
+from qtickets_source.privacy import redact_json
 from qtickets_source.rows.columns import convert_fast, json_text, to_arrow
 from qtickets_source.rows.context import RowContext
 from qtickets_source.rows.orders import order_tables
-from qtickets_source.rows.privacy import redact_json
 from qtickets_source.rows.schema import ORDERS, TICKETS, Column
 from qtickets_source.state.periods import Window, covered, merged, months
 

@@ -1,7 +1,7 @@
 """Withhold personal data and the links and barcodes that give access to a ticket.
 
-A known field is either a column (see `schema.py`) or listed here. An unknown field is judged by its
-name and value; when in doubt it is withheld and reported, never loaded.
+A known field is either a column (see `rows/schema.py`) or listed here. An unknown field is judged
+by its name and value; when in doubt it is withheld and reported, never loaded.
 """
 
 import re
@@ -110,6 +110,20 @@ def looks_personal(name: str, value: object) -> bool:
     if isinstance(value, list):
         return any(looks_personal("", item) for item in value)
     return isinstance(value, str) and bool(_PERSONAL_VALUE.search(value))
+
+
+_QUOTED = re.compile(r"«[^»]*»|\"[^\"]*\"|'[^']*'|“[^”]*”")
+_LONG_NUMBER = re.compile(r"\+?\d[\d ()-]{5,}\d")
+
+
+def redact_message(text: str) -> str:
+    """Return an error message of the service in one line, without what may be about a person.
+
+    Quoted words may be names; e-mail addresses, links, phones and long numbers are masked as well.
+    """
+    text = " ".join(text.split())[:200]
+    text = re.sub(r"\S*@\S*|https?://\S*", "…", _QUOTED.sub("…", text))
+    return _LONG_NUMBER.sub("…", text)
 
 
 @lru_cache(maxsize=10_000)
