@@ -41,6 +41,10 @@ class FilterIgnored(UnexpectedAnswer):
     """The service returned rows that the request's `where` excludes."""
 
 
+class Misunderstood(UnexpectedAnswer):
+    """The service's answers prove that it misunderstood a question, or was not asked at all."""
+
+
 class PagesDontAddUp(UnexpectedAnswer):
     """The rows of a list differ from the service's count of them, twice in a row."""
 

@@ -45,7 +45,14 @@ class Findings:
 
 @dataclass
 class Observations:
-    """Collects the counts and findings of one run, over all of its sources."""
+    """Collects the counts and findings of one run, over all of its sources.
+
+    Attributes:
+        counts: Requests and retries.
+        findings: What was unexpected.
+        filters_proven: Whether the service has proven that it understands filters of orders.
+    """
 
     counts: RequestCounts = field(default_factory=RequestCounts)
     findings: Findings = field(default_factory=Findings)
+    filters_proven: bool = False

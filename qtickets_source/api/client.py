@@ -91,7 +91,11 @@ class QTicketsClient:
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
         self._rest = _QuietRESTClient(
             base_url,
-            headers={"Accept": "application/json"},
+            headers={
+                "Accept": "application/json",
+                "Cache-Control": "no-cache",
+                "Pragma": "no-cache",
+            },
             auth=BearerTokenAuth(token),
             # Compiled once: dlt would compile the path for every page, which takes half as long
             # as parsing the page's JSON.
@@ -111,17 +115,27 @@ class QTicketsClient:
 
         Counting here would then mean reading everything, which the caller is about to do anyway.
         """
+        try:
+            return self._counted_page(path, conditions)
+        except FilterIgnored:
+            return 0, []
 
-        def first_page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
+    def first_page(self, path: str, conditions: Sequence[Condition]) -> list[Row]:
+        """Return the first page of a list, by ascending id.
+
+        Raises:
+            FilterIgnored: The service honours no transport.
+        """
+        return self._counted_page(path, conditions)[1]
+
+    def _counted_page(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
+        def page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
             completeness = CompletenessCheck(path)
             paginator = PageNumberPaginator(path, conditions, transport, completeness=completeness)
             rows = next(self._paginate(path, paginator))
             yield completeness.total or 0, rows
 
-        try:
-            return next(self._try_transports(first_page, filtered=True))
-        except FilterIgnored:
-            return 0, []
+        return next(self._try_transports(page, filtered=bool(conditions)))
 
     def walk(
         self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None

@@ -10,6 +10,7 @@ from typing import TypeVar
 import dlt
 
 from ..api.client import QTicketsClient, open_client
+from ..api.proof import KnownOrder, ServiceProof
 from ..configuration import QTicketsConfiguration
 from ..errors import AccessRefused, NotFound, UnknownPath
 from ..observations import Observations
@@ -41,6 +42,12 @@ class Reading:
     versions: VersionClock
     context: RowContext
     observed: Observations
+
+    @cached_property
+    def proof(self) -> ServiceProof:
+        """Proves that the service understands filters of orders; no cursor moves before."""
+        known = dlt.current.source_state().get("known_orders", [])
+        return ServiceProof(self.client, self.observed, [KnownOrder(**order) for order in known])
 
     @cached_property
     def seen_orders(self) -> SeenOrders:

@@ -16,6 +16,10 @@ A fault waits for requests whose path matches, lets the first `after` of them pa
 | `repeat_page` | the first page again and again, numbered as asked for | |
 | `only_query` | `where`, `orderBy`, `page` count only as JSON in the query string | |
 | `wrong_total` | `paging.total` is `total`, or 7 too many | `total` |
+| `shift_times` | bounds of time are read `hours` later than they are written | `hours`, `column` |
+| `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
+| `empty_lists` | every list is empty, with HTTP 200 | |
+| `by_address` | the first answer of a path is given to every later question | |
 | `mutate` | `change(payload)` is served; in this process only | `change` |
 """
 
@@ -23,13 +27,15 @@ import json
 import re
 from collections.abc import Iterable
 from copy import deepcopy
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl
 
 KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
-    "repeat_page", "only_query", "wrong_total", "mutate",
+    "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "empty_lists",
+    "by_address", "mutate",
 ))  # fmt: skip
 
 
@@ -87,9 +93,36 @@ def changed_body(striking: dict[str, Any], body: Any, query_string: str) -> Any:
         body = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
     if isinstance(body, dict) and "ignore_where" in striking:
         body = {name: value for name, value in body.items() if name != "where"}
+    if isinstance(body, dict) and isinstance(body.get("where"), list):
+        body = {**body, "where": _misread(striking, body["where"])}
     if isinstance(body, dict) and "repeat_page" in striking:
         body = {**body, "page": 1}
     return body
+
+
+def _misread(striking: dict[str, Any], where: list[Any]) -> list[Any]:
+    """The conditions as a service reads them that misunderstands times or columns."""
+    if "ignore_column" in striking:
+        column, operator = (striking["ignore_column"].get(key) for key in ("column", "operator"))
+        where = [
+            line
+            for line in where
+            if line["column"] != column or (operator and line.get("operator") != operator)
+        ]
+    if "shift_times" in striking:
+        shift = timedelta(hours=striking["shift_times"].get("hours", 3))
+        only = striking["shift_times"].get("column")
+        where = [
+            _shifted(line, shift) if only in (None, line["column"]) else line for line in where
+        ]
+    return where
+
+
+def _shifted(line: dict[str, Any], shift: timedelta) -> dict[str, Any]:
+    if not line["column"].endswith("_at") or not isinstance(line.get("value"), str):
+        return line
+    value = (datetime.fromisoformat(line["value"]) + shift).isoformat(timespec="seconds")
+    return {**line, "value": value}
 
 
 def _json_or_text(value: str) -> Any:
@@ -104,6 +137,10 @@ def changed_payload(striking: dict[str, Any], payload: Any, body: Any) -> Any:
     paging = payload.get("paging") if isinstance(payload, dict) else None
     if paging and "repeat_page" in striking and isinstance(body, dict):
         payload = {**payload, "paging": {**paging, "currentPage": body.get("page", 1)}}
+    if paging and "empty_lists" in striking:
+        payload = {**payload, "data": [], "paging": {**payload["paging"], "total": 0}}
+    if paging and "by_address" in striking:
+        payload = striking["by_address"].setdefault("first", payload)
     if paging and "wrong_total" in striking:
         total = striking["wrong_total"].get("total", paging["total"] + 7)
         payload = {**payload, "paging": {**payload["paging"], "total": total}}
