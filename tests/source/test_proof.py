@@ -117,7 +117,7 @@ def refund_one(server: Server, number: int = 0) -> int:
     return order
 
 
-DEVIATIONS = {
+DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "times read 3 hours later": ({"kind": "shift_times", "hours": 3}, "payed_at"),
     "times read 3 hours earlier": ({"kind": "shift_times", "hours": -3}, "payed_at"),
     "changes read 3 hours later": (
