@@ -25,6 +25,10 @@ class ServiceUnavailable(QTicketsError):
     """The service did not answer, or answered 429/5xx, for longer than the retries last."""
 
 
+class ApplicationError(ServiceUnavailable):
+    """The service answered with its own unhandled error (503 with JSON), again and again."""
+
+
 class UnexpectedAnswer(QTicketsError):
     """The service's answer is not what its documentation describes."""
 
@@ -43,6 +47,14 @@ class FilterIgnored(UnexpectedAnswer):
 
 class Misunderstood(UnexpectedAnswer):
     """The service's answers prove that it misunderstood a question, or was not asked at all."""
+
+
+class RequestRejected(UnexpectedAnswer):
+    """The service rejected a request (400, 422), or failed on it and not on others (503)."""
+
+
+class FilterRefused(FilterIgnored):
+    """The service refuses requests with this filter, and answers requests without one."""
 
 
 class PagesDontAddUp(UnexpectedAnswer):

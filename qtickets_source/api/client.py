@@ -15,7 +15,15 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
-from ..errors import AccessRefused, FilterIgnored, PagesDontAddUp
+from ..errors import (
+    AccessRefused,
+    ApplicationError,
+    FilterIgnored,
+    FilterRefused,
+    PagesDontAddUp,
+    QTicketsError,
+    RequestRejected,
+)
 from ..observations import Findings, Observations
 from ..settings import (
     CONNECTIONS,
@@ -135,7 +143,7 @@ class QTicketsClient:
             rows = next(self._paginate(path, paginator))
             yield completeness.total or 0, rows
 
-        return next(self._try_transports(page, filtered=bool(conditions)))
+        return next(self._try_transports(path, page, filtered=bool(conditions)))
 
     def walk(
         self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
@@ -203,13 +211,14 @@ class QTicketsClient:
         return self._pool.map(task, items)
 
     def _try_transports(
-        self, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
+        self, path: str, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
     ) -> Iterator[Result]:
         """Yield the pages of the first transport that the service honours.
 
         The transport that worked last is tried first.
 
         Args:
+            path: Of the list.
             pages: The pages by a transport.
             filtered: Whether a page proves that its transport is honoured; without a filter the
                 first page is the same for every transport.
@@ -228,14 +237,32 @@ class QTicketsClient:
                 if has_switched:
                     self._preferred = transport
                 return
-            except FilterIgnored as error:
+            except (FilterIgnored, ApplicationError, RequestRejected) as error:
+                if not isinstance(error, FilterIgnored):
+                    if not filtered or not self._answers_without_filter(path):
+                        raise
+                    error = FilterRefused(
+                        f"{error} A list without a filter is answered: the service refuses this"
+                        " filter."
+                    )
                 self.findings.ignored.append(f"{transport}: {error}")
                 has_switched = True
                 if not others:
                     self._preferred = self._transports[0]
-                    raise
+                    raise error from None
                 transport = others.pop(0)
                 logger.warning("%s Trying %s instead.", error, transport)
+
+    def _answers_without_filter(self, path: str) -> bool:
+        """Return whether the service answers a list without a filter at this moment."""
+        paginator = PageNumberPaginator(
+            path, (), "get_body", completeness=CompletenessCheck(path), last=1
+        )
+        try:
+            next(self._paginate(path, paginator))
+        except QTicketsError:
+            return False
+        return True
 
     def _filtered(
         self,
@@ -246,7 +273,7 @@ class QTicketsClient:
     ) -> Pages:
         """Yield the pages by a transport that is honoured, else the whole list, filtered here."""
         try:
-            yield from self._try_transports(pages, filtered=bool(conditions))
+            yield from self._try_transports(path, pages, filtered=bool(conditions))
             return
         except FilterIgnored as error:
             if not conditions:

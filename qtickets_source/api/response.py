@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 from requests import Response
 
-from ..errors import AccessRefused, BrokenAnswer, NotFound, UnexpectedAnswer, UnknownPath
+from ..errors import (
+    AccessRefused,
+    BrokenAnswer,
+    NotFound,
+    RequestRejected,
+    UnexpectedAnswer,
+    UnknownPath,
+)
 from ..privacy import redact_message
 from .decoding import Decode, decode_json
 
@@ -49,6 +56,7 @@ def checked_payload(response: Response, decode: Decode = decode_json) -> dict[st
         NotFound: HTTP 404 with the application's JSON.
         UnknownPath: HTTP 404 with a web page.
         BrokenAnswer: A body that should be JSON and is not.
+        RequestRejected: HTTP 400 or 422.
         UnexpectedAnswer: Any other status than 200, or a body without `data`.
     """
     path = urlsplit(response.url).path
@@ -73,7 +81,8 @@ def checked_payload(response: Response, decode: Decode = decode_json) -> dict[st
             " followed. Check QTICKETS_BASE_URL: https, no trailing path."
         )
     if status != 200:
-        raise UnexpectedAnswer(
+        error_type = RequestRejected if status in (400, 422) else UnexpectedAnswer
+        raise error_type(
             f"GET {path} answered HTTP {status}, which this source cannot use."
             f"{service_message(response)}"
         )

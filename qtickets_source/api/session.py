@@ -17,6 +17,7 @@ import tenacity
 from dlt.sources.helpers.requests.retry import wait_exponential_retry_after
 
 from ..errors import (
+    ApplicationError,
     BrokenAnswer,
     RequestNotSent,
     ServiceUnavailable,
@@ -41,6 +42,10 @@ TRANSIENT_ERRORS = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+
+
+REFUSED_AFTER_ATTEMPTS = 3
+"""The application's own errors in a row after which a filter may be refused."""
 
 
 class TransientAnswer(Exception):
@@ -136,7 +141,8 @@ class ReadOnlySession(requests.Session):
         retrying = tenacity.Retrying(
             # Before the wait, not after it: `Retry-After` may name tomorrow.
             stop=tenacity.stop_before_delay(self._retry_seconds)
-            | tenacity.stop_after_attempt(self._max_attempts),
+            | tenacity.stop_after_attempt(self._max_attempts)
+            | _stop_if_filter_may_be_refused(request),
             wait=_WaitRetryAfterOrBackoff(multiplier=0.5, max=30),
             retry=tenacity.retry_if_exception_type(
                 (TransientAnswer, BrokenAnswer, *TRANSIENT_ERRORS)
@@ -151,6 +157,10 @@ class ReadOnlySession(requests.Session):
                     attempts = attempt.retry_state.attempt_number
                     return self._send_once(request, path, attempts, **kwargs)
         except TransientAnswer as error:
+            if is_application_error(error.response):
+                raise ApplicationError(
+                    _unavailable(path, _describe(error.response), attempts, started)
+                ) from error
             raise ServiceUnavailable(
                 _unavailable(path, _describe(error.response), attempts, started)
             ) from error
@@ -195,6 +205,27 @@ def is_transient(response: requests.Response) -> bool:
     """
     status = response.status_code
     return status in TRANSIENT_STATUSES or (status == 403 and is_web_page(response))
+
+
+def is_application_error(response: requests.Response) -> bool:
+    """Return whether this is the application's own 503, which the shape of a request can cause."""
+    return response.status_code == 503 and "json" in response.headers.get("Content-Type", "")
+
+
+class _stop_if_filter_may_be_refused(tenacity.stop.stop_base):
+    """Stops after a few of the application's own errors: the client then tries without a filter."""
+
+    def __init__(self, request: requests.PreparedRequest) -> None:
+        self._is_filtered = "where" in str(request.body or "") + str(request.url)
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        return (
+            self._is_filtered
+            and isinstance(error, TransientAnswer)
+            and is_application_error(error.response)
+            and retry_state.attempt_number >= REFUSED_AFTER_ATTEMPTS
+        )
 
 
 def _is_loopback(url: str) -> bool:

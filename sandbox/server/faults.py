@@ -18,6 +18,7 @@ A fault waits for requests whose path matches, lets the first `after` of them pa
 | `wrong_total` | `paging.total` is `total`, or 7 too many | `total` |
 | `shift_times` | bounds of time are read `hours` later than they are written | `hours`, `column` |
 | `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
+| `refuse` | a request with a condition on `column` is refused | `column`, `operator`, `status` |
 | `empty_lists` | every list is empty, with HTTP 200 | |
 | `by_address` | the first answer of a path is given to every later question | |
 | `mutate` | `change(payload)` is served; in this process only | `change` |
@@ -34,7 +35,8 @@ from urllib.parse import parse_qsl
 
 KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
-    "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "empty_lists",
+    "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "refuse",
+    "empty_lists",
     "by_address", "mutate",
 ))  # fmt: skip
 
@@ -98,6 +100,21 @@ def changed_body(striking: dict[str, Any], body: Any, query_string: str) -> Any:
     if isinstance(body, dict) and "repeat_page" in striking:
         body = {**body, "page": 1}
     return body
+
+
+def refusal(striking: dict[str, Any], body: Any, query_string: str) -> dict[str, Any] | None:
+    """Parameters of the status with which a faulty service refuses a request; None: it does not."""
+    if "refuse" not in striking:
+        return None
+    fault = striking["refuse"]
+    query = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
+    where = (body if isinstance(body, dict) else query).get("where") or []
+    is_refused = any(
+        line["column"] == fault["column"]
+        and line.get("operator", "=") == fault.get("operator", line.get("operator", "="))
+        for line in where
+    )
+    return {"status": fault.get("status", 503), "body": "json"} if is_refused else None
 
 
 def _misread(striking: dict[str, Any], where: list[Any]) -> list[Any]:

@@ -23,7 +23,14 @@ from sandbox.recorded import RecordedWorld
 from sandbox.server import answers as api
 from sandbox.server import partners
 from sandbox.server.answers import Answer
-from sandbox.server.faults import Fault, Faults, changed_body, changed_payload, from_json
+from sandbox.server.faults import (
+    Fault,
+    Faults,
+    changed_body,
+    changed_payload,
+    from_json,
+    refusal,
+)
 from sandbox.world.world import World
 
 HTML_PAGE = (
@@ -169,6 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] = {}
         if "status" in striking:
             answer, headers = _failure(striking["status"])
+        elif refused := refusal(striking, body, query_string):
+            answer, headers = _failure(refused)
         elif "html" in striking:
             answer = Answer(200)
         else:
