@@ -1,1 +1,1 @@
-"""How fast the project is, beside other ways of doing the same: `python -m benchmarks`."""
+"""Benchmarks of the project against other implementations: `python -m benchmarks`."""

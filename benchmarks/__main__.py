@@ -1,4 +1,4 @@
-"""The benchmarks in one run, side by side, as ratios. See `--help`."""
+"""`python -m benchmarks`: run the benchmark suites and write their results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,36 +15,37 @@ SUITES = {
     "run": whole_run.measure,
     "marts": marts.measure,
 }
-HERE = Path(__file__).resolve().parent
+RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Some of them: extract,load,run,marts.")] = "",
-    scale: Annotated[float, typer.Option(help="Share of the orders.")] = 1.0,
-    quick: Annotated[bool, typer.Option("--quick", help="A hundredth of the orders.")] = False,
-    repeat: Annotated[int, typer.Option(help="Turns; the best one counts.")] = 2,
+    only: Annotated[
+        str, typer.Option(help="Suites to run, by commas: extract,load,run,marts.")
+    ] = "",
+    scale: Annotated[float, typer.Option(help="Fraction of the orders: 0.1 runs a tenth.")] = 1.0,
+    quick: Annotated[bool, typer.Option("--quick", help="The same as --scale 0.01.")] = False,
+    repeat: Annotated[int, typer.Option(help="Repetitions; the best one counts.")] = 2,
     home: Annotated[
-        Path, typer.Option(help="Where pages and servers are kept: some 15 GB at full scale.")
+        Path, typer.Option(help="Folder for pages and servers: about 15 GB at full scale.")
     ] = Path("benchmark_home"),
 ) -> None:
-    """Measures how fast the project is, beside other ways of doing the same.
+    """Measure how fast the project is, compared with other implementations.
 
-    On the sandbox and the embedded ClickHouse: nothing else is needed, nothing else is touched.
-    All of it takes an hour and a half or more: for an hour of it one connection waits for answers
-    that take 2 s each. `--scale 0.1` takes a tenth.
+    Uses the sandbox and the embedded ClickHouse only. All suites take an hour and a half or more;
+    for one hour of it, one connection waits for responses of 2 s each.
     """
     console = Console(highlight=False)
     machine = environment()
     chosen = [name for name in SUITES if not only or name in only.split(",")]
     if not chosen:
-        raise typer.BadParameter(f"there are {', '.join(SUITES)}", param_hint="--only")
+        raise typer.BadParameter(f"choose from {', '.join(SUITES)}", param_hint="--only")
     results = Results()
     for name in chosen:
         measure = SUITES[name]
         results.extend(measure(0.01 if quick else scale, repeat, home.absolute(), console.print))
-        written = write(results, machine, HERE / "results")
+        written = write(results, machine, RESULTS)
     console.print(markdown(results, machine), markup=False, soft_wrap=True)
-    console.print(f"Written to {written}, and as JSON beside it.")
+    console.print(f"Written to {written}, and as JSON to {written.with_suffix('.json')}.")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""What a piece of work costs: seconds, processor seconds, memory."""
+"""The cost of a block of code: seconds, processor seconds, memory, and ClickHouse's counters."""
 
 import os
 import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 
 from pipelines.warehouse.server import Warehouse
 
@@ -21,21 +20,20 @@ COUNTED = {
     "SelectedRows": "rows read",
     "MergeTreeDataWriterBlocks": "parts written",
 }
-"""Events that ClickHouse counts, and what they are called here."""
+"""Events of `system.events`, and their names in the results."""
 
 
 @dataclass
 class Cost:
-    """What something took.
+    """The cost of a block.
 
     Attributes:
-        seconds: By the clock on the wall.
-        cpu_seconds: Of this process and the processes it started and waited for.
-        server_cpu_seconds: Of ClickHouse meanwhile.
-        peak_bytes: Most memory that the process ever held (resident), imports included, and the
-            processes that it started meanwhile. What they share counts for each of them.
-        rows: How many rows came of it.
-        counts: What can be counted, such as requests.
+        seconds: Wall-clock time.
+        cpu_seconds: Processor time of this process and of the processes that it waited for.
+        server_cpu_seconds: Processor time of ClickHouse during the block.
+        peak_bytes: Peak resident memory of the process since its start, imports included.
+        rows: Number of rows written.
+        counts: Other counters, such as requests.
     """
 
     seconds: float = 0.0
@@ -52,15 +50,14 @@ class Cost:
 
 @contextmanager
 def measured(warehouse: Warehouse | None = None) -> Iterator[Cost]:
-    """Measures a block."""
+    """Measure a block; the cost is complete when the block ends."""
     cost = Cost()
     before = _server_events(warehouse)
     processor, started = _own_cpu(), time.monotonic()
-    with _watched_children() as peaks:
-        yield cost
+    yield cost
     cost.seconds = time.monotonic() - started
     cost.cpu_seconds = _own_cpu() - processor
-    cost.peak_bytes = peak_memory() + sum(peaks.values())
+    cost.peak_bytes = peak_memory()
     spent = {
         event: count - before.get(event, 0) for event, count in _server_events(warehouse).items()
     }
@@ -74,7 +71,7 @@ def _own_cpu() -> float:
 
 
 def _server_events(warehouse: Warehouse | None) -> dict[str, int]:
-    """What ClickHouse has done since it started."""
+    """Return the counters of ClickHouse since its start."""
     if warehouse is None:
         return {}
     with warehouse.connect(warehouse.transformer) as client:
@@ -85,44 +82,12 @@ def _server_events(warehouse: Warehouse | None) -> dict[str, int]:
     return {str(event): int(value) for event, value in rows}
 
 
-def peak_memory(process: int | str = "self") -> int:
-    """Most bytes that a process, by default this one, has had in memory."""
-    status = Path(f"/proc/{process}/status")
+def peak_memory() -> int:
+    """Return the peak resident memory of this process in bytes."""
+    status = Path("/proc/self/status")
     if status.exists():
-        # `getrusage` would also tell of the process that started this one.
+        # `getrusage` would include the process that started this one.
         lines = status.read_text().splitlines()
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-@contextmanager
-def _watched_children() -> Iterator[dict[str, int]]:
-    """Most bytes, by number, of each process that this one starts meanwhile."""
-    peaks: dict[str, int] = {}
-    before, is_over = _children(), Event()
-
-    def watch() -> None:
-        # What is looked at is a high-water mark, and looking costs three milliseconds.
-        while not is_over.wait(1):
-            # A process, or a thread that started one, may end while it is looked at.
-            with suppress(OSError):
-                for process in _children() - before:
-                    peaks[process] = max(peaks.get(process, 0), peak_memory(process))
-
-    thread = Thread(target=watch)
-    thread.start()
-    try:
-        yield peaks
-    finally:
-        is_over.set()
-        thread.join()
-
-
-def _children() -> set[str]:
-    """The processes that threads of this one started; none where the system does not tell."""
-    return {
-        child
-        for file in Path("/proc/self/task").glob("*/children")
-        for child in file.read_text().split()
-    }

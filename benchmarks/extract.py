@@ -1,4 +1,4 @@
-"""Reading orders over HTTP, to rows: how near to the ideal, pages x latency / connections."""
+"""The suite `extract`: orders over HTTP to rows, compared with pages x latency / connections."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from qtickets_source.rows.order_records import decode_order_page
 from qtickets_source.rows.orders import order_tables
 
 from .cost import Cost, measured
-from .process import in_own_process
+from .own_process import in_own_process
 from .report import Growth, Measurement, Ratio, Results, exponent
 from .sandbox_process import NOW, TOKEN, YEAR, sandbox_process
 
@@ -25,11 +25,11 @@ LATENCIES_MS = (200, 2000)
 CONNECTIONS = (1, 4, 8, 16)
 TARGET_CONNECTIONS = 8
 SLOW_MS = 1000
-"""Waiting for such answers leaves the processors idle: readers need not take turns."""
+"""Readers that wait for such responses need no processor, so they run at the same time."""
 
 
 def backfill(url: str, connections: int, days: float) -> Cost:
-    """Reads the paid orders of the last `days` by page, and makes rows of them."""
+    """Read the paid orders of the last `days`, and convert them to rows."""
     observed = Observations()
     counts = observed.counts
     client = open_client(base_url=url, token=TOKEN, connections=connections, observed=observed)
@@ -37,7 +37,7 @@ def backfill(url: str, connections: int, days: float) -> Cost:
         Condition("payed_at", ">=", NOW - timedelta(days=days)),
         Condition("payed_at", "<", NOW),
     ]
-    client.count("orders", window)  # The sandbox works out its answer once.
+    client.count("orders", window)  # The sandbox counts the matches once, here.
     counts.requests, counts.seconds, orders = 0, 0.0, 0
     context = RowContext(b"benchmark")
     with measured() as cost:
@@ -49,14 +49,15 @@ def backfill(url: str, connections: int, days: float) -> Cost:
     cost.counts = {
         "requests": counts.requests,
         "orders": orders,
-        # What the sandbox took, which on a busy machine is more than its latency.
-        "ms an answer": round(1000 * counts.seconds / counts.requests),
+        # On a busy machine this is more than the configured latency.
+        "ms a response": round(1000 * counts.seconds / counts.requests),
     }
     return cost
 
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
-    del folder  # Nothing is kept.
+    """Read at several sizes, latencies and numbers of connections."""
+    del folder  # This suite writes no files.
     orders = round(ORDERS * scale)
     results, plain = Results(), {}
     with sandbox_process(orders, 0) as url:
@@ -71,22 +72,22 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
     sizes = list(plain)
     processor = [cost.cpu_seconds for cost in plain.values()]
     results.growths.append(
-        Growth("extract", "seconds of a processor", sizes, exponent(sizes, processor))
+        Growth("extract", "processor seconds", sizes, exponent(sizes, processor))
     )
     for latency in LATENCIES_MS:
         at_once = len(CONNECTIONS) if latency >= SLOW_MS else 1
         with sandbox_process(orders, latency) as url, ThreadPoolExecutor(at_once) as readers:
-            # Once each: repeating them would say nothing.
+            # Once each: waiting takes the same time in every repetition.
             costs = list(readers.map(lambda n, url=url: _best(1, url, n, 1), CONNECTIONS))
         for connections, cost in zip(CONNECTIONS, costs, strict=True):
             read = cost.counts["orders"]
             ideal = math.ceil(read / PER_PAGE) * latency / 1000 / connections
             say(f"extract: {latency} ms, {connections}: {ideal / cost.seconds:.0%} of ideal")
-            what = f"{latency} ms an answer, {connections} connections"
+            what = f"{latency} ms a response, {connections} connections"
             results.measurements.append(Measurement("extract", what, read, cost, ideal))
             if connections == TARGET_CONNECTIONS:
                 results.ratios.append(
-                    Ratio("extract", f"{what}: of ideal", ideal / cost.seconds, "≥ 0.90")
+                    Ratio("extract", f"{what}: share of ideal", ideal / cost.seconds, "≥ 0.90")
                 )
     return results
 

@@ -1,4 +1,4 @@
-"""The service without a network: it answers with pages out of a file."""
+"""The service without a network: it serves pages from a file."""
 
 import json
 import os
@@ -19,25 +19,25 @@ URL = "https://benchmark.invalid/api/rest/v1"
 
 
 class FileService:
-    """Answers requests for pages of orders, by time of payment, and nothing else.
+    """Serves pages of orders, filtered by time of payment.
 
     Args:
-        file: Where the orders are.
-        orders: So many of them there are for whoever asks, from the first one on.
+        file: The orders.
+        orders: Serve only this number of them, the first ones.
     """
 
     def __init__(self, file: OrderFile, orders: int) -> None:
         self._starts = file.starts
         self._orders = orders
-        # Past the last payment, so a period may end in the service's present.
+        # After the last payment, so that a period may end at the service's current time.
         self._now = format_datetime(paid_at(orders).astimezone(timezone.utc), usegmt=True)
-        # Not mapped into memory: the file's pages would count as the process's own.
+        # Not mapped into memory: the pages of the file would count as memory of the process.
         self._file = os.open(file.path, os.O_RDONLY)
 
-    def answer(self, asked: Mapping[str, Any], url: str = URL) -> requests.Response:
-        """The answer to a request with this body."""
-        first, end = self._asked(asked.get("where", ()))
-        page = asked.get("page", 1)
+    def respond(self, body: Mapping[str, Any], url: str = URL) -> requests.Response:
+        """Return the response to a request with this body."""
+        first, end = self._range(body.get("where", ()))
+        page = body.get("page", 1)
         start = min(first + PER_PAGE * (page - 1), end)
         stop = min(start + PER_PAGE, end)
         # Without the last comma and line feed.
@@ -48,14 +48,14 @@ class FileService:
         response.url = url
         response.headers.update({"Content-Type": "application/json", "Date": self._now})
         paging = {"perPage": PER_PAGE, "currentPage": page, "total": end - first}
-        # Put together at once: each further copy of a page would cost more than the rest of this.
+        # Joined in one step: a copy of a page takes longer than the rest of this function.
         response._content = b"".join(
             (b'{"data":[', rows, b'],"paging":', json.dumps(paging).encode(), b"}")
         )
         return response
 
-    def _asked(self, where: list[Mapping[str, Any]]) -> tuple[int, int]:
-        """Numbers of the first order asked for, and of the first one no longer asked for."""
+    def _range(self, where: list[Mapping[str, Any]]) -> tuple[int, int]:
+        """Return the range (first, end) of the orders that match the conditions."""
         first, end = 0, self._orders
         for condition in where:
             if condition["column"] != "payed_at":
@@ -72,14 +72,14 @@ class FileService:
 
 
 class FileAdapter(BaseAdapter):
-    """Takes the network's place in a session of `requests`."""
+    """An adapter that replaces the network in a session of `requests`."""
 
     def __init__(self, service: FileService) -> None:
         super().__init__()
         self._service = service
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        response = self._service.answer(json.loads(request.body or "{}"), request.url or "")
+        response = self._service.respond(json.loads(request.body or "{}"), request.url or "")
         response.request = request
         return response
 
@@ -88,9 +88,9 @@ class FileAdapter(BaseAdapter):
 
 
 class FetchedPages:
-    """Takes the place of dlt's `RESTClient`: pages are there, nobody asks for them by HTTP.
+    """Replaces dlt's `RESTClient`, so that fetching a page by HTTP costs nothing.
 
-    What happens to an answer is the same: its check, the paginator's, the next page.
+    Responses still pass through the hooks and the paginator.
     """
 
     def __init__(self, service: FileService) -> None:
@@ -102,7 +102,7 @@ class FetchedPages:
         request = requests.Request()
         paginator.init_request(request)
         while paginator.has_next_page:
-            response = self._service.answer(request.json or {})
+            response = self._service.respond(request.json or {})
             for hook in hooks["response"]:
                 hook(response)
             rows = response.json()["data"]
@@ -112,7 +112,7 @@ class FetchedPages:
 
 
 def pages_by_hand(file: OrderFile, orders: int) -> Iterator[list[dict[str, Any]]]:
-    """Pages one after the other up to an empty one, as a loop over `requests` reads them."""
+    """Yield pages up to the first empty one, as a simple loop over `requests` reads them."""
     page = 1
     with requests.Session() as session:
         session.mount("https://", FileAdapter(FileService(file, orders)))

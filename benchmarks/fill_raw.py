@@ -1,15 +1,15 @@
-"""Fills the raw tables with made-up sales of any size, inside ClickHouse.
+"""Raw tables of any size, generated inside ClickHouse.
 
-`fill` makes N orders over two years, 2.3 tickets each, 300 events with five shows, but for those of
-the last day; `change` adds that day: its orders, and new versions of as many others, spread over
-the last 60 days, half of them refunds.
+`fill` generates N orders over two years with 2.3 tickets each, and 300 events of five shows, except
+for the orders of the last day. `change` adds that day: its orders, and new versions of as many
+older ones, spread over the last 60 days; half of the new versions are refunds.
 """
 
 from clickhouse_connect.driver.client import Client
 
 DAYS, CHANGED_DAYS = 730, 60
 
-# An order is a function of its number: a change writes the same order again with another version.
+# An order is a function of its number, so a change can write a new version of the same order.
 ORDER = """
     number + 1 AS id,
     1 + number % 300 AS event_id,
@@ -64,17 +64,17 @@ SELECT (number % 150 + 1) * 10 + 1, toStartOfHour(now64(6)) - toIntervalMinute(3
     500, number % 500 FROM numbers(450 * 48 * 30)
 """
 
-# Some tests of the marts look at what was loaded lately: history was not.
+# Some tests of the marts read only recently loaded rows, which history is not.
 LAST_WEEK = "now64(6) - INTERVAL 7 DAY"
 
 
 def fill(client: Client, raw: str, orders: int) -> None:
-    """Replaces what the raw tables hold with `orders` orders, those of the last day left out."""
+    """Replace the contents of the raw tables by `orders` orders, without those of the last day."""
     for table in ("orders", "tickets", "events", "shows", "inventory"):
         client.command(f"TRUNCATE TABLE {raw}.{table}")
     for statement in (EVENTS, SHOWS, INVENTORY):
         client.command(statement.format(raw=raw))
-    # In slices: two million orders at once need more memory than a small machine has.
+    # In slices, since more orders in one statement need more memory than a small machine has.
     until = orders - orders // DAYS
     for first in range(0, until, 2_000_000):
         count = min(2_000_000, until - first)
@@ -82,7 +82,7 @@ def fill(client: Client, raw: str, orders: int) -> None:
 
 
 def change(client: Client, raw: str, orders: int) -> None:
-    """Adds the last day's orders, and new versions of as many of the last 60 days."""
+    """Add the orders of the last day, and new versions of as many of the last 60 days."""
     day, count = orders // DAYS, orders * CHANGED_DAYS // DAYS
     which = f"id > {orders - day} OR id % {CHANGED_DAYS} = 0"
     refunded = f"id % {2 * CHANGED_DAYS} = 0"
@@ -100,8 +100,8 @@ def _insert(
     fetched_at: str,
 ) -> None:
     order = ORDER.format(days=DAYS, seconds=DAYS * 86400, orders=orders, first=first, count=count)
-    # One moment for both statements: a ticket belongs to the answer of its order.
-    moment = client.query(f"SELECT toString({fetched_at})").result_rows[0][0]
+    # One timestamp for both statements: an order and its tickets come from one response.
+    timestamp = client.query(f"SELECT toString({fetched_at})").result_rows[0][0]
     for statement in (ORDERS, TICKETS):
         client.command(
             statement.format(
@@ -110,6 +110,6 @@ def _insert(
                 order=order,
                 which=which,
                 refunded=refunded,
-                fetched_at=f"toDateTime64('{moment}', 6, 'UTC')",
+                fetched_at=f"toDateTime64('{timestamp}', 6, 'UTC')",
             )
         )

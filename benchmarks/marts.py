@@ -1,6 +1,6 @@
-"""The marts: building and testing them, against SQL by hand, and the queries of a dashboard.
+"""The suite `marts`: builds with tests, compared with SQL by hand, and queries of a dashboard.
 
-Memory is that of the hungriest query.
+Memory is that of the query with the highest peak memory.
 """
 
 import math
@@ -20,15 +20,15 @@ from pipelines.transform.dbt_build import build_marts
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
 from .cost import Cost, measured
+from .embedded_settings import embedded_settings
 from .fill_raw import change, fill
-from .home import settings_of
-from .marts_by_client import build_by_client, compiled_tables, same_rows
-from .marts_by_hand import build_by_hand, same_totals
-from .process import in_own_process
+from .marts_by_client import build_by_client, compiled_tables, verify_row_counts
+from .marts_by_hand import build_by_hand, verify_totals
+from .own_process import in_own_process
 from .report import Growth, Measurement, Ratio, Results, exponent
 
 ORDERS = (100_000, 1_000_000, 10_000_000)
-ASKED = 20
+REPEATED_QUERIES = 20
 TICKETS = "SELECT count() FROM zakaz_raw.tickets"
 LAST_30_DAYS = "sales_date >= today() - 30"
 
@@ -43,7 +43,7 @@ QUERIES = {
     f" WHERE event_id = '7' AND {LAST_30_DAYS}",
     "top sources of 30 days": "SELECT utm_group, sum(revenue) AS money"
     " FROM v_qtickets_sales_utm_daily WHERE d >= today() - 30 GROUP BY utm_group ORDER BY money",
-    "plan against fact, 30 days": f"SELECT * FROM v_plan_vs_fact WHERE {LAST_30_DAYS}",
+    "plan vs actual, 30 days": f"SELECT * FROM v_plan_vs_fact WHERE {LAST_30_DAYS}",
     "sales curve of one event": "SELECT * FROM fact_qtickets_sales_pace WHERE event_id = '7'",
     "new and returning buyers": "SELECT kind, count() FROM dim_buyers GROUP BY kind",
     "freshness": "SELECT * FROM v_qtickets_freshness",
@@ -54,10 +54,10 @@ STEPS = ("first build, dbt parses", "full", BY_CLIENT, "after a day's changes", 
 
 
 def build(folder: str, orders: int, repeat: int) -> Cost:
-    """Fills, builds, changes, builds, asks; the cost of each step is in `counts`, in millionths."""
+    """Fill the raw tables, run all steps and queries; `counts` has their costs in millionths."""
     home = Path(folder) / "home-marts"
     shutil.rmtree(home, ignore_errors=True)
-    settings = settings_of(home)
+    settings = embedded_settings(home)
     steps: dict[str, Cost] = {}
     with open_warehouse(settings) as warehouse:
         warehouse.make_databases()
@@ -78,7 +78,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
                 with warehouse.connect(warehouse.transformer) as client:
                     selects = compiled_tables(target, client, warehouse.marts_db)
             if name == "after a day's changes":
-                # As a run plans it, but for the hours before, in which here everything was filled.
+                # As a run does, but without the hours before, in which the tables were filled.
                 changed_since = datetime.now(timezone.utc) if is_large else None
                 change(loader, warehouse.raw_db, orders)
             for _ in range(1 if name == STEPS[0] else repeat):
@@ -91,12 +91,14 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
                         build_marts(settings, warehouse, changed_since=changed_since)
                 cost.peak_bytes = _peak_memory(warehouse, cost.seconds)
                 if name == BY_CLIENT:
-                    same_rows(warehouse, selects)
+                    verify_row_counts(warehouse, selects)
                 if name not in steps or cost.seconds < steps[name].seconds:
                     steps[name] = cost
-        same_totals(warehouse)
+        verify_totals(warehouse)
         with warehouse.connect(warehouse.transformer) as client:
-            asked = {name: _percentile_95(client, warehouse, sql) for name, sql in QUERIES.items()}
+            latencies = {
+                name: _percentile_95(client, warehouse, sql) for name, sql in QUERIES.items()
+            }
     shutil.rmtree(home, ignore_errors=True)
     figures = {
         f"{name}|{figure}": round(value * 1e6)
@@ -104,17 +106,22 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
         for figure, value in asdict(cost).items()
         if figure != "counts"
     }
-    return Cost(counts=figures | {f"ask|{name}": round(ms * 1e6) for name, ms in asked.items()})
+    return Cost(
+        counts=figures | {f"query|{name}": round(ms * 1e6) for name, ms in latencies.items()}
+    )
 
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
+    """Build and query the marts at three sizes."""
     results = Results()
     costs: dict[str, dict[int, Cost]] = {name: {} for name in STEPS}
     for orders in [round(size * scale) for size in ORDERS]:
-        told = in_own_process("marts", "build", folder=str(folder), orders=orders, repeat=repeat)
+        measured_steps = in_own_process(
+            "marts", "build", folder=str(folder), orders=orders, repeat=repeat
+        )
         for name in STEPS:
             figures = {
-                figure: told.counts[f"{name}|{figure}"] / 1e6
+                figure: measured_steps.counts[f"{name}|{figure}"] / 1e6
                 for figure in ("seconds", "cpu_seconds", "server_cpu_seconds", "peak_bytes")
             }
             cost = Cost(**{**figures, "peak_bytes": int(figures["peak_bytes"])})  # type: ignore[arg-type]
@@ -123,11 +130,11 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
             costs[name][orders] = cost
         for name, than in {BY_CLIENT: BY_CLIENT, "by hand": "two facts by hand"}.items():
             ratio = costs["full"][orders].seconds / costs[name][orders].seconds
-            what = f"full build over {than}, {orders:,} orders"
+            what = f"full build relative to {than}, {orders:,} orders"
             results.ratios.append(Ratio("marts", what, ratio, ""))
         for name in QUERIES:
-            seconds = told.counts[f"ask|{name}"] / 1e9
-            what = f"query, 95 % within: {name}"
+            seconds = measured_steps.counts[f"query|{name}"] / 1e9
+            what = f"query, 95th percentile: {name}"
             results.measurements.append(Measurement("marts", what, orders, Cost(seconds=seconds)))
     for name in ("full", "after a day's changes"):
         sizes = list(costs[name])
@@ -139,7 +146,7 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
 
 
 def _peak_memory(warehouse: Warehouse, seconds: float) -> int:
-    """Of the hungriest query of the last so many seconds."""
+    """Return the highest peak memory of a query of the last `seconds`."""
     with warehouse.connect(warehouse.transformer) as client:
         time.sleep(8)  # The query log is written every 7.5 seconds.
         peak = client.command(
@@ -150,12 +157,12 @@ def _peak_memory(warehouse: Warehouse, seconds: float) -> int:
 
 
 def _percentile_95(client: Client, warehouse: Warehouse, sql: str) -> float:
-    """Milliseconds within which 95 of 100 answers come."""
-    question = sql.replace(" FROM ", f" FROM {warehouse.marts_db}.")
-    client.query(question)
-    taken = []
-    for _ in range(ASKED):
+    """Return the 95th percentile of the latency of a query, in milliseconds."""
+    query = sql.replace(" FROM ", f" FROM {warehouse.marts_db}.")
+    client.query(query)
+    latencies = []
+    for _ in range(REPEATED_QUERIES):
         started = time.monotonic()
-        client.query(question)
-        taken.append(1000 * (time.monotonic() - started))
-    return sorted(taken)[math.ceil(0.95 * ASKED) - 1]
+        client.query(query)
+        latencies.append(1000 * (time.monotonic() - started))
+    return sorted(latencies)[math.ceil(0.95 * REPEATED_QUERIES) - 1]

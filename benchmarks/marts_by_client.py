@@ -1,7 +1,7 @@
-"""The models' own SQL without dbt: each table's SELECT, as dbt has compiled it, sent by the client.
+"""The SQL of the models without dbt: the compiled SELECT of each table, sent by the client.
 
-The same result as a full build's. What a build takes beyond that are dbt, views, the tests, and the
-exchange of tables.
+The tables are those of a full build. A build takes more time for dbt, views, tests and the exchange
+of tables.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipelines.warehouse.server import Warehouse
 
 
 def compiled_tables(target: Path, client: Client, database: str) -> dict[str, str]:
-    """The SELECT of each table that the last build made."""
+    """Return the compiled SELECT of each table of the last build."""
     made = client.query(
         "SELECT name FROM system.tables"
         " WHERE database = {db:String} AND engine LIKE '%MergeTree' ORDER BY name",
@@ -23,7 +23,7 @@ def compiled_tables(target: Path, client: Client, database: str) -> dict[str, st
 
 
 def build_by_client(warehouse: Warehouse, selects: dict[str, str]) -> None:
-    """Makes a copy of each table, one after the other."""
+    """Build a copy of each table, one after the other."""
     with warehouse.connect(warehouse.transformer) as client:
         for name, select in selects.items():
             table = f"{warehouse.marts_db}.{name}"
@@ -34,18 +34,18 @@ def build_by_client(warehouse: Warehouse, selects: dict[str, str]) -> None:
             )
 
 
-def same_rows(warehouse: Warehouse, selects: dict[str, str]) -> None:
-    """Holds the copies against the project's tables, and drops them.
+def verify_row_counts(warehouse: Warehouse, selects: dict[str, str]) -> None:
+    """Compare the copies with the project's tables, and drop the copies.
 
     Raises:
-        RuntimeError: One has another number of rows.
+        RuntimeError: A copy has another number of rows.
     """
     with warehouse.connect(warehouse.transformer) as client:
         for name in selects:
             table = f"{warehouse.marts_db}.{name}"
             built, copied = (
-                int(str(client.command(f"SELECT count() FROM {each}")))
-                for each in (table, f"{table}__by_client")
+                int(str(client.command(f"SELECT count() FROM {counted}")))
+                for counted in (table, f"{table}__by_client")
             )
             if built != copied:
                 raise RuntimeError(f"{name}: dbt made {built:,} rows, the client {copied:,}")

@@ -1,6 +1,6 @@
-"""The facts of sales as one would write them by hand: statements of SQL, sent one by one.
+"""The sales facts written by hand: three SQL statements without dbt, tests, views and docs.
 
-The same result as the models' for sales by day and by advertising; no tests, no views, no docs.
+The results equal those of the models for sales by day and by UTM.
 """
 
 from pipelines.warehouse.server import Warehouse
@@ -56,7 +56,7 @@ TOTALS = "SELECT sum(tickets_sold), sum(revenue), count() FROM {marts}.{table}"
 
 
 def build_by_hand(warehouse: Warehouse) -> None:
-    """Makes the three tables."""
+    """Build the three tables."""
     with warehouse.connect(warehouse.transformer) as client:
         for statement in (TICKETS, DAILY, UTM_DAILY):
             client.command(
@@ -67,8 +67,8 @@ def build_by_hand(warehouse: Warehouse) -> None:
             )
 
 
-def same_totals(warehouse: Warehouse) -> None:
-    """Holds the tables made by hand against the project's.
+def verify_totals(warehouse: Warehouse) -> None:
+    """Compare the totals of the tables built by hand with those of the project.
 
     Raises:
         RuntimeError: They differ.

@@ -1,7 +1,7 @@
-"""A file of orders as the service sends them: any number, each with its own ids, times and buyer.
+"""A file of any number of orders as the service sends them, with distinct ids, times and buyers.
 
-They are made from a thousand orders of the sandbox, whose fields are the live service's, so a
-million takes a minute instead of an hour.
+They are made from a thousand orders of the sandbox, which have the fields of the live service. So a
+million orders take a minute instead of an hour.
 """
 
 import json
@@ -19,7 +19,7 @@ SEED = 11
 FIRST_ID = 1_000_000
 FIRST_PAID = datetime(2025, 1, 1, tzinfo=timezone.utc)
 SECONDS_BETWEEN = 40
-"""So a month holds some 65,000 orders."""
+"""Gives about 65,000 orders a month."""
 
 TICKETS_PER_ID = 100
 VENDOR_TZ = timezone(timedelta(hours=3))
@@ -30,9 +30,9 @@ class OrderFile:
     """Orders by id and time of payment, one a line: `{…},`.
 
     Attributes:
-        path: The file, some 3.5 KB an order.
-        starts: Where each order begins, and where the last one ends: bytes from the beginning.
-        tickets: How many tickets each order has.
+        path: The file, about 3.5 KB an order.
+        starts: Offset of each order in bytes, and of the end of the last one.
+        tickets: Number of tickets of each order.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class OrderFile:
         return len(self.starts) - 1
 
     def tickets_of(self, orders: int) -> int:
-        """How many tickets the first so many orders have."""
+        """Return the number of tickets of the first `orders` orders."""
         return int(self.tickets[:orders].sum())
 
     def read_through(self, orders: int) -> None:
-        """Has the system keep the first so many orders in memory, where it can."""
+        """Read the first `orders` orders, so that the system caches them if it can."""
         left = int(self.starts[orders])
         with self.path.open("rb") as file:
             while left > 0:
@@ -56,17 +56,17 @@ class OrderFile:
 
 
 def paid_at(number: int) -> datetime:
-    """When the order with this number (from 0) was paid."""
+    """Return the time of payment of an order by its number (from 0)."""
     return FIRST_PAID + timedelta(seconds=number * SECONDS_BETWEEN)
 
 
-def number_paid_at(moment: datetime) -> int:
-    """The number of the first order that is paid at the moment or later."""
-    return max(0, -(-int((moment - FIRST_PAID).total_seconds()) // SECONDS_BETWEEN))
+def number_paid_at(time: datetime) -> int:
+    """Return the number of the first order paid at `time` or later."""
+    return max(0, -(-int((time - FIRST_PAID).total_seconds()) // SECONDS_BETWEEN))
 
 
 def order_file(folder: Path, orders: int) -> OrderFile:
-    """The file with so many orders, made if it is not there yet."""
+    """Return the file of `orders` orders; write it if it does not exist yet."""
     path = folder / f"orders-{orders}-seed-{SEED}.jsonl"
     index = path.with_suffix(".npz")
     if not index.exists():
@@ -85,7 +85,7 @@ def _write(path: Path, index: Path, orders: int) -> None:
             order_id = FIRST_ID + number
             values: dict[bytes, Any] = {
                 b"id": order_id,
-                # Three orders in ten come from a buyer who was there before.
+                # Three orders of ten are by a returning buyer.
                 b"client": FIRST_ID + number * 7 // 10,
                 b"made": (paid - timedelta(minutes=1)).isoformat().encode(),
                 b"paid": paid.isoformat().encode(),
@@ -106,7 +106,7 @@ def _sandbox_orders() -> list[dict[str, Any]]:
 
 
 def _template(order: dict[str, Any]) -> tuple[bytes, int]:
-    """(a line with places for what differs from order to order, tickets of the order)."""
+    """Return (a line with placeholders for ids and times, number of tickets)."""
     own = {
         **order,
         "id": "<%(id)d>",
@@ -126,5 +126,5 @@ def _template(order: dict[str, Any]) -> tuple[bytes, int]:
         ],
     }
     text = json.dumps(own, ensure_ascii=False, separators=(",", ":"))
-    # Ids are numbers: their quotes go.
+    # Ids are numbers, so remove their quotes.
     return text.replace('"<', "").replace('>"', "").encode() + b",\n", len(order["baskets"])

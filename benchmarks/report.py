@@ -1,4 +1,4 @@
-"""What was measured, as a table for people and as JSON for machines."""
+"""The results: as tables in Markdown, and as JSON."""
 
 import json
 import math
@@ -21,14 +21,14 @@ ENGINE = "chdb-core"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One thing that was done.
+    """A measured cost.
 
     Attributes:
-        suite: Which benchmark.
-        what: Who did what.
-        size: Of how many orders.
-        cost: The cheapest of its repetitions.
-        ideal_seconds: What it would take without any loss, where that is known.
+        suite: Name of the suite.
+        what: What was measured.
+        size: Number of orders.
+        cost: The best repetition.
+        ideal_seconds: Time of a perfect implementation, if known.
     """
 
     suite: str
@@ -40,7 +40,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as good, or as much, one is as another; `target` is said in words."""
+    """A ratio or another figure with its target, such as `≥ 4`; without a target it is empty."""
 
     suite: str
     what: str
@@ -50,9 +50,9 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Growth:
-    """How a cost grows with size: 1 in proportion, 0 not at all.
+    """The growth of a cost with size.
 
-    `exponent` is the slope between logarithms.
+    `exponent` is the slope between the logarithms: 1 is proportional, 0 is constant.
     """
 
     suite: str
@@ -63,7 +63,7 @@ class Growth:
 
 @dataclass
 class Results:
-    """All that a run of the benchmarks found."""
+    """The results of one or more suites."""
 
     measurements: list[Measurement] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Results:
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The slope of the straight line through (log size, log cost): least squares."""
+    """Return the slope of the least-squares line through (log size, log cost)."""
     x, y = [math.log(size) for size in sizes], [math.log(max(cost, 1e-9)) for cost in costs]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     spread = sum((a - mean_x) ** 2 for a in x)
@@ -84,7 +84,7 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def environment() -> dict[str, Any]:
-    """Machine and versions."""
+    """Return the machine and the versions of the software."""
     return {
         "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -100,10 +100,10 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    asked = subprocess.run(
+    result = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip()
+    return result.stdout.strip()
 
 
 def _processor() -> str:
@@ -114,7 +114,7 @@ def _processor() -> str:
 
 
 def write(results: Results, machine: dict[str, Any], folder: Path) -> Path:
-    """Writes `latest.md` and `latest.json`; returns the former."""
+    """Write `latest.md` and `latest.json`, and return the path of `latest.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "latest.json").write_text(
         json.dumps({"machine": machine, **asdict(results)}, indent=1, ensure_ascii=False) + "\n"
@@ -125,14 +125,14 @@ def write(results: Results, machine: dict[str, Any], folder: Path) -> Path:
 
 
 def markdown(results: Results, machine: dict[str, Any]) -> str:
-    """All tables."""
+    """Return the results as tables in Markdown."""
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     parts = [
         f"# Benchmarks, {machine['at']}\n",
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gb']} GB,"
         f" {machine['system']}, Python {machine['python']}; {versions}; commit"
         f" {machine['commit']}; seed {machine['seed']}; load average {machine['load_average']}"
-        " when it began.\n",
+        " at the start.\n",
     ]
     if results.ratios:
         parts.append("| suite | ratio | value | target |\n| --- | --- | ---: | --- |")
@@ -146,8 +146,9 @@ def markdown(results: Results, machine: dict[str, Any]) -> str:
         ]
         parts.append("")
     parts.append(
-        "| suite | what | orders | seconds | CPU s | ClickHouse CPU s | rows/s | peak MB | of ideal"
-        " | counted |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+        "| suite | what | orders | seconds | CPU s | ClickHouse CPU s | rows/s | peak MB"
+        " | share of ideal | counters |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     )
     parts += [_line(measurement) for measurement in results.measurements]
     return "\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own: the service's work is not the reader's."""
+"""The sandbox in a process of its own, so that its work is not measured."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ YEAR = timedelta(days=365)
 
 @contextmanager
 def sandbox_process(orders: int, latency_ms: int) -> Iterator[str]:
-    """The address of an API that sold `orders` in a year and answers after `latency_ms`."""
+    """Yield the URL of an API with `orders` orders in a year and responses after `latency_ms`."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-u", "-m", "sandbox", "--orders", str(orders), "--token", TOKEN),
@@ -31,7 +31,7 @@ def sandbox_process(orders: int, latency_ms: int) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        # Its first line is its address.
+        # Its first line ends with its URL.
         url = process.stdout.readline().split()[-1]
         _wait_for(url)
         yield url
@@ -48,4 +48,4 @@ def _wait_for(url: str) -> None:
             return
         except requests.ConnectionError:
             time.sleep(0.1)
-    raise RuntimeError("the sandbox does not answer")
+    raise RuntimeError(f"the sandbox did not respond at {stats} within 20 s")

@@ -1,4 +1,4 @@
-"""The command as a scheduler starts it: with nothing new, and with a busy half-hour's news."""
+"""The suite `run`: the command as a scheduler starts it, without and with new orders."""
 
 import os
 import shutil
@@ -19,16 +19,16 @@ from .sandbox_process import NOW, TOKEN, YEAR
 
 ORDERS = 100_000
 NEW_ORDERS, LATE_CHANGES = 800, 50
-QUIET = "nothing new"
-NEWS = f"{NEW_ORDERS} new orders, {LATE_CHANGES} late refunds"
+NO_CHANGES = "nothing new"
+CHANGES = f"{NEW_ORDERS} new orders, {LATE_CHANGES} late refunds"
 
 
 def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None]) -> Results:
-    """Three sizes of history; each read once, then run on with nothing new, then with news."""
+    """At three sizes of history: a first run, runs without changes, and a run with changes."""
     results = Results()
-    growing: dict[str, dict[int, Cost]] = {QUIET: {}, NEWS: {}}
+    growing: dict[str, dict[int, Cost]] = {NO_CHANGES: {}, CHANGES: {}}
     for share in (0.01, 0.1, 1.0):
-        # A year of sales so far, and a year to come that is not sold yet.
+        # One year of sales in the past, and one in the future, which is not visible yet.
         world = World(
             orders=round(2 * ORDERS * scale * share),
             seed=SEED,
@@ -41,10 +41,10 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
         shutil.rmtree(home, ignore_errors=True)
         with serve(world, token=TOKEN) as server:
             steps = {"first run": [_command(home, server)]}
-            steps[f"{QUIET}, the first time"] = [_command(home, server)]
-            steps[QUIET] = [_command(home, server) for _ in range(max(2, repeat))]
-            _news(world)
-            steps[NEWS] = [_command(home, server)]
+            steps[f"{NO_CHANGES}, first time"] = [_command(home, server)]
+            steps[NO_CHANGES] = [_command(home, server) for _ in range(max(2, repeat))]
+            _change(world)
+            steps[CHANGES] = [_command(home, server)]
         shutil.rmtree(home, ignore_errors=True)
         for what, costs in steps.items():
             cost = min(costs, key=lambda cost: cost.seconds)
@@ -53,10 +53,10 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
             say(f"run: {what}, {size:,} orders: {cost.seconds:.1f} s, CPU {cost.cpu_seconds:.1f}")
             if what in growing:
                 growing[what][size] = cost
-    largest = growing[QUIET][size]
+    largest = growing[NO_CHANGES][size]
     results.ratios = [
-        Ratio("run", f"{QUIET}: seconds", largest.seconds, "≤ 6"),
-        Ratio("run", f"{QUIET}: seconds of a processor", largest.cpu_seconds, "≤ 5"),
+        Ratio("run", f"{NO_CHANGES}: seconds", largest.seconds, "≤ 6"),
+        Ratio("run", f"{NO_CHANGES}: processor seconds", largest.cpu_seconds, "≤ 5"),
     ]
     for what, by_size in growing.items():
         seconds = [cost.cpu_seconds for cost in by_size.values()]
@@ -65,7 +65,8 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
     return results
 
 
-def _news(world: World) -> None:
+def _change(world: World) -> None:
+    """Refund some old orders and sell new ones."""
     paid = [
         order["id"]
         for order in world.orders(0, 20 * LATE_CHANGES)
@@ -79,24 +80,24 @@ def _news(world: World) -> None:
 
 
 def _command(home: Path, server: Server) -> Cost:
-    """One run. The processor time is the command's; the embedded ClickHouse lives by itself."""
-    given = {
+    """Run the command once. The processor time excludes ClickHouse, a process of its own."""
+    environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("QTICKETS_")},
         "QTICKETS_HOME": str(home.absolute()),
         "QTICKETS_TOKEN": TOKEN,
         "QTICKETS_BASE_URL": server.url,
         "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
     }
-    given.pop("CLICKHOUSE_HOST", None)
+    environment.pop("CLICKHOUSE_HOST", None)
     before, started = sum(server.counters.values()), time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "pipelines/qtickets.py", "--quiet"], cwd=PROJECT, env=given
+        [sys.executable, "pipelines/qtickets.py", "--quiet"], cwd=PROJECT, env=environment
     )
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"the run ended with exit code {process.returncode}")
+        raise RuntimeError(f"the run failed with exit code {process.returncode}")
     return Cost(
         seconds=seconds,
         cpu_seconds=used.ru_utime + used.ru_stime,

@@ -1,6 +1,6 @@
 """Users, roles, grants, profiles and quotas of a ClickHouse server, as SQL or as `users.d`.
 
-What the loader, dbt and BI may do is told once, in `local_clickhouse/configuration.py`, where every
+What the loader, dbt and BI may do is told once, in `local_clickhouse/grants.py`, where every
 test of the project runs under it. This writes the same for a server of one's own:
 
     python deploy/clickhouse_users.py sql > deploy/clickhouse/users.sql
@@ -27,8 +27,8 @@ from xml.sax.saxutils import escape
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from local_clickhouse.configuration import check_database_name, grants
 from local_clickhouse.errors import LocalClickHouseError
+from local_clickhouse.grants import check_database_name, grants
 
 PREFIX = "qtickets_"
 USERS = {

@@ -1,12 +1,12 @@
-"""How to connect to a running local ClickHouse: the text a person reads, the lines a shell runs."""
+"""How to connect to a running local ClickHouse: as text, and as lines for a shell."""
 
 import shlex
 
-from local_clickhouse.server import LocalServer
+from local_clickhouse.local_server import LocalServer
 
 HELP = """\
 ClickHouse is running on {host}, HTTP port {http_port}, native port {native_port}.
-Its data, passwords and log are in {folder}
+Data, passwords and log: {folder}
 
 SQL in the browser: http://{host}:{http_port}/play?user={reader.user}
   password: {reader.password}
@@ -17,14 +17,14 @@ The pipeline and dbt, in another terminal:
 DBeaver (ClickHouse driver), DataLens (connection ClickHouse, HTTP interface, no HTTPS):
   host {host}, port {http_port}, database {database}
   user {reader.user}, password {reader.password}
-  It listens on this machine only: DataLens must run here too, on the host's network.
+  The server listens on this machine only, so DataLens must run here, on the host's network.
 
-Ctrl-C ends it.
+Ctrl-C stops the server.
 """
 
 
 def connection_help(server: LocalServer, database: str) -> str:
-    """Tell how to connect, passwords included: it is the reader's own server."""
+    """Return how to connect, with the passwords, since the server belongs to the reader."""
     return HELP.format(
         host=server.host,
         http_port=server.http_port,
@@ -32,12 +32,12 @@ def connection_help(server: LocalServer, database: str) -> str:
         folder=server.folder.path,
         reader=server.logins["reader"],
         database=database,
-        environment=environment(server, database, indent="  "),
+        environment=export_lines(server, database, indent="  "),
     )
 
 
-def environment(server: LocalServer, database: str, indent: str = "") -> str:
-    """Write `export` lines that point the pipeline and dbt at the server."""
+def export_lines(server: LocalServer, database: str, indent: str = "") -> str:
+    """Return `export` lines that configure the pipeline and dbt for the server."""
     loader = server.logins["loader"]
     transformer = server.logins["transformer"]
     variables = {

@@ -1,4 +1,4 @@
-"""The logins of a local ClickHouse, with passwords made once and kept."""
+"""The logins of a local ClickHouse; passwords are generated once and stored."""
 
 import json
 import os
@@ -8,47 +8,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_clickhouse.errors import LocalClickHouseError
-
-USERS = ("loader", "transformer", "reader", "backup")
+from local_clickhouse.grants import USERS
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user of the server; the password stays out of `repr`, so out of logs and tracebacks."""
+    """A user of the server. `repr` omits the password, so logs and tracebacks do too."""
 
     user: str
     password: str = field(repr=False)
 
 
-def kept_logins(path: Path) -> Mapping[str, Login]:
-    """Read the logins from `path`, making them on first use in a file only its owner can read.
+def load_logins(path: Path) -> Mapping[str, Login]:
+    """Return the logins in `path`; on first use, generate them and write the file.
 
     Raises:
-        LocalClickHouseError: the file exists but is damaged.
-        OSError: it cannot be read or written.
+        LocalClickHouseError: The file exists but is damaged.
+        OSError: It cannot be read or written.
     """
     try:
         passwords = json.loads(path.read_text()) if path.exists() else {}
-        # A file of an earlier version lacks the users that came since.
+        # A file of an earlier version lacks newer users.
         if missing := [user for user in USERS if user not in passwords]:
             passwords |= {user: secrets.token_hex(24) for user in missing}
-            write_private(path, json.dumps(passwords, indent=2) + "\n")
+            write_private_file(path, json.dumps(passwords, indent=2) + "\n")
         return {user: Login(user, str(passwords[user])) for user in USERS}
     except (ValueError, KeyError, TypeError) as error:
         raise LocalClickHouseError(
-            f"the passwords of the local ClickHouse in {path} are damaged: "
-            "delete that file, the next start makes new ones"
+            f"the file with the passwords of the local ClickHouse, {path}, is damaged: "
+            "delete it, and the next start will generate new passwords"
         ) from error
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write `path` whole or not at all, readable by its owner only from its first moment."""
+def write_private_file(path: Path, text: str) -> None:
+    """Write `path` atomically, with mode 600 from the start."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()
-        # Without it a power cut can leave an empty file under the final name.
+        # Without fsync, a power failure can leave an empty file under the final name.
         os.fsync(file.fileno())
     draft.replace(path)

@@ -1,5 +1,5 @@
-"""The one error this package raises."""
+"""The error that this package raises."""
 
 
 class LocalClickHouseError(RuntimeError):
-    """The local ClickHouse cannot be used: one line that says what failed, where, what to do."""
+    """The local ClickHouse cannot be used; the message, one line, says why and what to do."""

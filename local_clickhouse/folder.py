@@ -1,10 +1,10 @@
-"""The folder that holds one local ClickHouse: what lies where in it."""
+"""The folder of a local ClickHouse and the paths in it."""
 
 from pathlib import Path
 
 
 class ServerFolder:
-    """`<home>/clickhouse`, existing or not; `local_clickhouse.server` explains the locks."""
+    """The paths in `<home>/clickhouse`; `local_clickhouse.local_server` explains the locks."""
 
     def __init__(self, home: Path) -> None:
         self.path = home.absolute() / "clickhouse"
@@ -16,17 +16,17 @@ class ServerFolder:
         self.credentials = self.path / "credentials.json"
         self.databases = self.path / "databases.txt"
         self.log = self.path / "server.log"
-        # Native and HTTP port, written by the server once it listens.
+        # Native and HTTP port, which the server writes when it listens.
         self.address = self.path / "address.tsv"
         self.users_lock = self.path / "in-use.lock"
         self.setup_lock = self.path / "setup.lock"
         self.server_lock = self.path / "server.lock"
 
     def create(self) -> None:
-        """Make the folder and its home if missing, closed to other users from the first moment.
+        """Create the folders that do not exist yet, with mode 700.
 
         Raises:
-            OSError: a file stands in the way, or the place is not writable.
+            OSError: A file has the name of a folder, or the parent folder is not writable.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.path, self.data, self.functions, self.backups):

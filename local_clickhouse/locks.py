@@ -1,4 +1,4 @@
-"""File locks that the kernel gives back when their holder dies, however it dies."""
+"""File locks, which the kernel releases when their holder dies, also by SIGKILL."""
 
 import fcntl
 import os
@@ -11,11 +11,15 @@ POLL_SECONDS = 0.02
 
 
 def try_lock(path: Path, kind: int) -> int | None:
-    """Take the lock of `path` if it is free.
+    """Acquire the lock of `path` if it is free.
 
-    Returns a descriptor, or None if another holder is in the way. `kind` is `fcntl.LOCK_SH` or
-    `fcntl.LOCK_EX`. The lock lasts until every copy of the descriptor is closed, those that a child
-    inherited included.
+    Args:
+        path: The lock file, created if missing.
+        kind: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
+
+    Returns:
+        A descriptor, or None if another process holds the lock. The lock is held until all copies
+        of the descriptor are closed, also those that child processes inherited.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -30,36 +34,36 @@ def try_lock(path: Path, kind: int) -> int | None:
 
 
 @contextmanager
-def locked(path: Path, kind: int, seconds: float) -> Iterator[int]:
-    """Hold the lock of `path`, waiting for it at most `seconds`; yields its descriptor.
+def held_lock(path: Path, kind: int, seconds: float) -> Iterator[int]:
+    """Wait for the lock of `path` for at most `seconds`, hold it, and yield its descriptor.
 
     Raises:
-        TimeoutError: another holder kept it all that time.
+        TimeoutError: Another process held it all the time.
     """
     deadline = time.monotonic() + seconds
     while (descriptor := try_lock(path, kind)) is None:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} stayed locked for {seconds:.0f} s")
+            raise TimeoutError(f"{path} was locked for {seconds:.0f} s")
         time.sleep(POLL_SECONDS)
     try:
         yield descriptor
     finally:
-        # Closing is not enough: a process forked meanwhile has a copy of the descriptor.
+        # Closing is not enough, since a process forked meanwhile has a copy of the descriptor.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
-def was_last(shared: int) -> bool:
-    """Give up a shared lock: True if nobody else holds it, or if someone waited to take it whole.
+def is_last_holder(shared: int) -> bool:
+    """Release a shared lock, and return whether no other process holds it shared.
 
-    A shared lock is turned into an exclusive one by dropping it first, so between the two the
-    server, which waits for exactly this, may be the one to get it. The second try tells these
-    apart: it succeeds only while other shared holders remain.
+    `flock` converts a shared lock to an exclusive one by releasing it first. In between, the server
+    may acquire it, since it waits for it exclusively; then the first attempt fails. The second
+    attempt distinguishes the cases: it succeeds only if other processes still hold the lock shared.
     """
-    for kind, answer in ((fcntl.LOCK_EX, True), (fcntl.LOCK_SH, False)):
+    for kind, is_last in ((fcntl.LOCK_EX, True), (fcntl.LOCK_SH, False)):
         try:
             fcntl.flock(shared, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        return answer
+        return is_last
     return True

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: the stand-in in the foreground, until Ctrl-C or SIGTERM."""
+"""`python -m sandbox`: the simulator in the foreground, until Ctrl-C or SIGTERM."""
 
 import signal
 from pathlib import Path
@@ -7,26 +7,28 @@ from typing import Annotated
 
 import typer
 
+from sandbox.generated import World, demo_world
 from sandbox.recorded import RecordedWorld
 from sandbox.server.http import DEFAULT_TOKEN, serve
-from sandbox.world.world import World, demo_world
 
 
 def main(
     *,
-    orders: Annotated[int, typer.Option(help="Orders over the whole year.")] = 5000,
-    seed: Annotated[int, typer.Option(help="Another seed is another organiser.")] = 1,
-    port: Annotated[int, typer.Option(help="0 lets the system choose.")] = 8090,
+    orders: Annotated[int, typer.Option(help="Number of orders from start to end.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Another seed generates another organiser.")] = 1,
+    port: Annotated[int, typer.Option(help="0: any free port.")] = 8090,
     token: Annotated[str, typer.Option(help="The only valid token.")] = DEFAULT_TOKEN,
-    start: Annotated[str, typer.Option(help="When the orders begin.")] = "2026-01-01",
-    end: Annotated[str, typer.Option(help="When they end.")] = "2027-01-01",
-    now: Annotated[str | None, typer.Option(help="A clock that stands; else the real one.")] = None,
-    latency_ms: Annotated[float, typer.Option(help="What an answer takes at least.")] = 0,
+    start: Annotated[str, typer.Option(help="Date of the first orders.")] = "2026-01-01",
+    end: Annotated[str, typer.Option(help="The orders end before this date.")] = "2027-01-01",
+    now: Annotated[
+        str | None, typer.Option(help="Fixed time of the clock. Default: the real time.")
+    ] = None,
+    latency_ms: Annotated[float, typer.Option(help="Minimum time of a response.")] = 0,
     tenge_event: Annotated[bool, typer.Option(help="Sell one event in KZT.")] = False,
-    demo: Annotated[bool, typer.Option(help="The demo's organiser, 2026 to 2036.")] = False,
-    recorded: Annotated[Path | None, typer.Option(help="Serve a folder of pages.")] = None,
+    demo: Annotated[bool, typer.Option(help="The organiser of the demo, 2026 to 2036.")] = False,
+    recorded: Annotated[Path | None, typer.Option(help="Serve a folder of captured pages.")] = None,
 ) -> None:
-    """A stand-in for the QTickets API on 127.0.0.1.
+    """Simulate the QTickets API on 127.0.0.1.
 
     Example: python -m sandbox --orders 100000 --seed 1 --now 2026-07-01T12:00:00+03:00
     """
@@ -42,8 +44,8 @@ def main(
         signal.signal(name, lambda *_: stop.set())
     with serve(world, token, port, latency_ms) as server:
         body = '{"where": [{"column": "payed", "value": 1}], "orderBy": {"id": "desc"}, "page": 1}'
-        typer.echo(f"QTickets stand-in: {server.url}\ntoken: {token}")
-        typer.echo(f"clock: {world.now.isoformat()}{' (standing)' if now else ''}\n")
+        typer.echo(f"QTickets simulator: {server.url}\ntoken: {token}")
+        typer.echo(f"clock: {world.now.isoformat()}{' (fixed)' if now else ''}\n")
         typer.echo(
             f"curl -X GET {server.url}/orders -H 'Authorization: Bearer {token}' \\\n"
             f"  -H 'Content-Type: application/json' -d '{body}'"

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests and pictures: found, or installed by `python -m tests.browser`."""
+"""A headless Chromium for tests and screenshots; `python -m tools.browser` installs one."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 HOW = (
-    "The tests of the page need a Chromium, and none starts here. Any of these: Debian:"
-    " sudo apt-get install chromium-headless-shell; Ubuntu, macOS: python -m playwright install"
-    " --with-deps chromium-headless-shell; or CHROMIUM=/path/to/a/chrome"
+    "The tests of the page need a Chromium, and none starts on this machine. Install one. Debian:"
+    " sudo apt-get install chromium-headless-shell. Ubuntu, macOS: python -m playwright install"
+    " --with-deps chromium-headless-shell. Or set CHROMIUM=/path/to/a/chrome"
 )
 
 
 def _installed() -> list[str | None]:
-    """Browsers that may start, in the order of preference; None is Playwright's own download."""
+    """Return paths of browsers in order of preference; None is the download of Playwright."""
     given = os.environ.get("CHROMIUM")
     if given:
         return [given]
@@ -49,10 +49,10 @@ def _launch(playwright: Playwright) -> Browser:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser.
+    """Start a browser for the duration of a block.
 
     Raises:
-        FileNotFoundError: There is none; the message says how to get one.
+        FileNotFoundError: No browser starts; the message says how to install one.
     """
     with sync_playwright() as playwright:
         browser = _launch(playwright)
@@ -71,7 +71,7 @@ def _starts() -> bool:
 
 
 def install() -> int:
-    """Installs a Chromium where none starts: Debian's as root, else Playwright's."""
+    """Install a Chromium if none starts: as root Debian's package, else Playwright's download."""
     if _starts():
         return 0
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -79,13 +79,13 @@ def install() -> int:
         print("Installing Chromium for the tests of the page…", flush=True)
         apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        # A bare container has no font at all.
+        # A minimal container has no fonts.
         wanted = ["chromium-headless-shell", "fonts-dejavu-core"]
         for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
             subprocess.run([*apt, *arguments], env=environment, capture_output=True, check=False)
         if _starts():
             return 0
-    # Ubuntu's package is a snap, which containers do not start; elsewhere nobody is root.
+    # Ubuntu's package is a snap, which does not start in containers.
     more = ["--with-deps"] if is_root and sys.platform == "linux" else []
     command = [sys.executable, "-m", "playwright", "install", *more, "chromium-headless-shell"]
     subprocess.run(command, capture_output=True, check=False)

@@ -1,8 +1,8 @@
-"""Recorded answers: `python -m tests.recording` writes `cassettes/` anew, byte by byte the same.
+"""Recording of cassettes: `python -m tools.recording` writes all files of `cassettes/`.
 
-Each case reads something of a small made-up organiser, whose clock stands still, from the sandbox
-over HTTP. What is kept is scrubbed: no token, no people, no links, no codes, seat schemes cut to
-their first entry. Played back, an answer belongs to a request by method, path and JSON body.
+Each case reads from a sandbox with a small organiser and a fixed clock, so recording again gives
+the same bytes. Tokens, personal data, links and barcodes are removed, and seating plans are cut to
+their first entry. On replay, requests match by method, path and JSON body.
 """
 
 import json
@@ -35,15 +35,15 @@ from sandbox import Fault, World, serve
 CASSETTES = Path(__file__).resolve().parent.parent / "cassettes"
 TOKEN = "sandbox-token"
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-ORDERS_A_PAGE = 5
+ORDERS_PER_PAGE = 5
 Row = dict[str, Any]
 
 
 def organiser() -> World:
-    """Three events and some thirty orders, one of them refunded, one cancelled, one exchanged."""
+    """Return a world of about thirty orders, one of them refunded, one cancelled, one exchanged."""
     month = timedelta(days=30)
     world = World(orders=60, seed=1, start=NOW - month, end=NOW + month, now=NOW, events=4)
-    world.tables["orders"].per_page = ORDERS_A_PAGE
+    world.tables["orders"].per_page = ORDERS_PER_PAGE
     world.tables["discounts"].per_page = 20
     paid = [order for order in world.orders() if order["payed"] and not order["deleted_at"]]
     sold = [order for order in paid if all(ticket["price"] for ticket in order["baskets"])]
@@ -56,11 +56,11 @@ def organiser() -> World:
     return world
 
 
-# -- what is read ---------------------------------------------------------------------------------
+# -- the cases ------------------------------------------------------------------------------------
 
 
-def _everything(client: QTicketsClient) -> dict[str, list[Row]]:
-    """All that a run with every dataset switched on reads."""
+def _read_account(client: QTicketsClient) -> dict[str, list[Row]]:
+    """Read everything that a run with all datasets reads."""
     read = {
         path: _flat(client.list_pages(path))
         for path in ("orders", "events", "clients", "discounts", "promo-codes")
@@ -96,7 +96,7 @@ SHOW = _ORGANISER.events()[1]["shows"][0]["id"]
 
 @dataclass(frozen=True)
 class Case:
-    """One cassette: what is read, and what the service does wrong meanwhile."""
+    """A cassette: the function that reads, and the faults of the service."""
 
     read: Callable[[QTicketsClient], Any]
     faults: tuple[Row, ...] = ()
@@ -109,7 +109,7 @@ def _failing(**fault: Any) -> tuple[Row, ...]:
 
 
 CASES = {
-    "account": Case(_everything),
+    "account": Case(_read_account),
     "orders": Case(_orders),
     "orders_none": Case(lambda client: _flat(client.walk("orders", [Condition("id", "=", 0)]))),
     "orders_walk": Case(
@@ -154,6 +154,7 @@ CASES = {
 
 
 def client_for(case: Case, base_url: str = BASE_URL, *, connections: int = 4) -> QTicketsClient:
+    """Return a client with the token and the retries of a case."""
     return open_client(
         base_url=base_url,
         token=case.token,
@@ -162,14 +163,14 @@ def client_for(case: Case, base_url: str = BASE_URL, *, connections: int = 4) ->
     )
 
 
-# -- what is kept ---------------------------------------------------------------------------------
+# -- removal of personal data ---------------------------------------------------------------------
 
 _KEPT_HEADERS = ("Content-Type", "Date", "Retry-After")
 _WITHHELD = (
     WITHHELD_ORDER_FIELDS
     | WITHHELD_TICKET_FIELDS
     | WITHHELD_EVENT_FIELDS
-    # Of the rows of `/clients`, and of the client inside of an order.
+    # Fields of `/clients`, and of the client of an order.
     | {"email", "phone", "surname", "middlename"}
 ) - {"client_id"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00")
@@ -177,55 +178,54 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00")
 
 @dataclass
 class Scrubber:
-    """Takes people, links and codes out; equal barcodes stay equal."""
+    """Removes personal data and links; equal barcodes are replaced by equal texts."""
 
     _codes: dict[str, str] = field(default_factory=dict)
 
     def payload(self, payload: Any, path: str) -> Any:
-        """A whole answer; those of `/clients` are about people throughout."""
-        return self._value(payload, about_a_person="/clients" in path)
+        """Return a payload without personal data; in `/clients` all texts are personal."""
+        return self._value(payload, is_personal="/clients" in path)
 
-    def _value(self, value: Any, *, about_a_person: bool) -> Any:
+    def _value(self, value: Any, *, is_personal: bool) -> Any:
         if isinstance(value, dict):
             return {
-                key: self._field(key, item, about_a_person=about_a_person)
-                for key, item in value.items()
+                key: self._field(key, item, is_personal=is_personal) for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self._value(item, about_a_person=about_a_person) for item in value]
+            return [self._value(item, is_personal=is_personal) for item in value]
         if isinstance(value, str):
-            about_a_person = about_a_person and value != "" and not _TIMESTAMP.fullmatch(value)
-            return None if about_a_person or looks_personal("", value) else value
+            is_personal = is_personal and value != "" and not _TIMESTAMP.fullmatch(value)
+            return None if is_personal or looks_personal("", value) else value
         return value
 
-    def _field(self, key: str, value: Any, *, about_a_person: bool) -> Any:
+    def _field(self, key: str, value: Any, *, is_personal: bool) -> Any:
         if key == "barcode" and value:
             return self._codes.setdefault(value, f"barcode-{len(self._codes) + 1}")
         if key == "scheme_properties":
-            return _first_entry(value)
+            return _first_entries(value)
         if key not in _WITHHELD:
-            return self._value(value, about_a_person=about_a_person)
+            return self._value(value, is_personal=is_personal)
         if isinstance(value, (dict, list)):
-            return self._value(value, about_a_person=True)
+            return self._value(value, is_personal=True)
         return value if value == "" else None
 
 
-def _first_entry(value: Any) -> Any:
-    """An object or list cut to its first entry, at every depth."""
+def _first_entries(value: Any) -> Any:
+    """Return an object or list with its first entry only, at every depth."""
     if isinstance(value, dict):
-        return {key: _first_entry(item) for key, item in list(value.items())[:1]}
-    return [_first_entry(item) for item in value[:1]] if isinstance(value, list) else value
+        return {key: _first_entries(item) for key, item in list(value.items())[:1]}
+    return [_first_entries(item) for item in value[:1]] if isinstance(value, list) else value
 
 
-def _request_to_keep(request: Request) -> Request:
+def _scrub_request(request: Request) -> Request:
     path = urlsplit(request.uri).path
     request.headers = {}
     request.uri = urlunsplit(("https", "qtickets.ru", path, "", ""))
     return request
 
 
-class _Keeper:
-    """Cuts answers down to what is kept; needs the request's path, which VCR does not give it."""
+class _ExchangeScrubber:
+    """Scrubs a request and its response, for which VCR does not pass the path of the request."""
 
     def __init__(self) -> None:
         self._scrubber = Scrubber()
@@ -233,13 +233,13 @@ class _Keeper:
 
     def request(self, request: Request) -> Request:
         self._path = urlsplit(request.uri).path
-        return _request_to_keep(request)
+        return _scrub_request(request)
 
     def response(self, response: Row) -> Row:
         headers = {name.title(): values for name, values in response["headers"].items()}
         text = response["body"]["string"].decode()
         if "json" in headers["Content-Type"][0]:
-            text = _a_row_a_line(self._scrubber.payload(json.loads(text), self._path))
+            text = _one_row_per_line(self._scrubber.payload(json.loads(text), self._path))
         else:
             text = text[:160] + "</body></html>"
         return {
@@ -249,8 +249,8 @@ class _Keeper:
         }
 
 
-def _a_row_a_line(payload: Any) -> str:
-    """JSON with each row of `data` on a line of its own."""
+def _one_row_per_line(payload: Any) -> str:
+    """Return JSON with each row of `data` on a line of its own."""
 
     def compact(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -267,7 +267,7 @@ def _a_row_a_line(payload: Any) -> str:
 
 
 class _Readable(yaml.SafeDumper):
-    """YAML with answers as blocks of text."""
+    """YAML with multi-line texts as blocks."""
 
 
 _Readable.add_representer(
@@ -279,11 +279,12 @@ _Readable.add_representer(
 
 
 class _Serializer:
-    """VCR's serialiser interface: bodies as readable blocks, Cyrillic as it is."""
+    """A serializer for VCR: bodies as blocks, Cyrillic unescaped."""
 
     @staticmethod
     def serialize(cassette: Row) -> str:
-        return yaml.dump(cassette, Dumper=_Readable, allow_unicode=True, width=10**9)
+        text: str = yaml.dump(cassette, Dumper=_Readable, allow_unicode=True, width=10**9)
+        return text
 
     @staticmethod
     def deserialize(text: str) -> Any:
@@ -304,31 +305,33 @@ def _recorder(**more: Any) -> vcr.VCR:
 
 @contextmanager
 def played(name: str) -> Iterator[Any]:
-    """The answers of a cassette instead of the network; a request that is not in it fails."""
+    """Replay a cassette in place of the network; a request that it does not contain fails."""
     with _recorder(record_mode="none").use_cassette(str(CASSETTES / f"{name}.yaml")) as cassette:
         yield cassette
 
 
 def record(folder: Path) -> None:
-    """Writes every cassette into a folder."""
+    """Write all cassettes to a folder."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.yaml"):
         old.unlink()
     with serve(organiser(), TOKEN) as server:
         for name, case in CASES.items():
-            keeper = _Keeper()
+            scrubber = _ExchangeScrubber()
             server.faults[:] = [Fault(**fault) for fault in case.faults]
             recorder = _recorder(
                 record_mode="all",
-                before_record_request=keeper.request,
-                before_record_response=keeper.response,
+                before_record_request=scrubber.request,
+                before_record_response=scrubber.response,
             )
             with recorder.use_cassette(str(folder / f"{name}.yaml")):
                 try:
                     case.read(client_for(case, server.url, connections=1))
                 except QTicketsError as error:
                     if not name[0].isdigit():
-                        raise AssertionError(f"{name} was not recorded") from error
+                        raise AssertionError(
+                            f"recording the case {name} failed: {error}"
+                        ) from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Queries: what a list request's JSON body asks for, and which values a condition accepts.
+"""Queries of a list: the JSON body of a request, and the rows that its conditions match.
 
 `where` is a list of `{"column", "operator", "value"}` with `=` as the default operator, `orderBy`
 an object `{"column": "asc" | "desc"}`, `page` counts from 1.
@@ -26,14 +26,17 @@ _DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 class QueryError(Exception):
-    """A query that the service doesn't understand; it answers 503 with an unhandled error."""
+    """A query that the service does not understand; it responds with its unhandled error (503)."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values of one column: `moment` and `number` as int64 (`NEVER` is null), or `text`.
+    """Values of one column.
 
-    `scale` is the number of units in one that the API shows: 100 for kopecks, else 1.
+    Attributes:
+        kind: `timestamp` or `number` (int64, `NEVER` is null), or `text`.
+        values: One value for each row.
+        scale: Units in one of the API's: 100 for kopecks in rubles, else 1.
     """
 
     kind: str
@@ -45,10 +48,14 @@ class Column:
             return np.array([value is None for value in self.values], dtype=np.bool_)
         return np.asarray(self.values >= NEVER)
 
-    def coerced(self, value: Any) -> Any:
-        """A value of a filter in this column's units. Raises QueryError."""
+    def convert_value(self, value: Any) -> Any:
+        """Return the value of a condition in the units of this column.
+
+        Raises:
+            QueryError: It is not a value of this kind.
+        """
         try:
-            if self.kind == "moment":
+            if self.kind == "timestamp":
                 return seconds(value)
             if self.kind == "number":
                 return round(float(value) * self.scale, 6)
@@ -57,47 +64,52 @@ class Column:
             raise QueryError(f"{value!r} is not a {self.kind}") from error
 
 
-def in_units(value: Any, kind: str, scale: int) -> int:
-    """A row's value as a column holds it."""
+def to_units(value: Any, kind: str, scale: int) -> int:
+    """Return the value of a row as a column of this kind and scale stores it."""
     if value is None:
         return NEVER
-    return seconds(value) if kind == "moment" else round(value * scale)
+    return seconds(value) if kind == "timestamp" else round(value * scale)
 
 
-def column_of(values: Sequence[Any]) -> Column:
-    """A column of plain row values, its kind told by what is in it."""
+def infer_column(values: Sequence[Any]) -> Column:
+    """Return a column of row values; its kind follows from the values.
+
+    Raises:
+        QueryError: The values are objects or lists.
+    """
     known = [value for value in values if value is not None]
     if any(isinstance(value, (dict, list)) for value in known):
-        raise QueryError("not a plain column")
+        raise QueryError("the service cannot filter by objects and lists")
     if known and all(isinstance(value, str) and _DATETIME.match(value) for value in known):
-        moments = [in_units(value, "moment", 1) for value in values]
-        return Column("moment", np.array(moments, dtype=np.int64))
+        timestamps = [to_units(value, "timestamp", 1) for value in values]
+        return Column("timestamp", np.array(timestamps, dtype=np.int64))
     if any(isinstance(value, str) for value in known):
         texts = [None if value is None else str(value) for value in values]
         return Column("text", np.array([*texts, None], dtype=object)[:-1])
-    numbers = [in_units(value, "number", 100) for value in values]
+    numbers = [to_units(value, "number", 100) for value in values]
     return Column("number", np.array(numbers, dtype=np.int64), 100)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One line of a `where`. A null matches nothing but the operator `null`, as in SQL."""
+    """One condition of a `where`. As in SQL, only the operator `null` matches a null."""
 
     column: str
     operator: str
     value: Any
 
-    def accepts(self, column: Column) -> Flags:
+    def mask(self, column: Column) -> Flags:
+        """Return which values of a column match."""
         null = column.is_null()
         if self.operator == "null":
             return null
         if self.operator == "not null":
             return ~null
         if self.operator in COMPARISONS:
-            found = COMPARISONS[self.operator](column.values, column.coerced(self.value))
-            return np.asarray(found, dtype=np.bool_) & ~null
-        found = np.isin(column.values, [column.coerced(value) for value in self.value])
-        return (found if self.operator in IN else ~found) & ~null
+            matches = COMPARISONS[self.operator](column.values, column.convert_value(self.value))
+            return np.asarray(matches, dtype=np.bool_) & ~null
+        matches = np.isin(column.values, [column.convert_value(value) for value in self.value])
+        return (matches if self.operator in IN else ~matches) & ~null
 
 
 @dataclass(frozen=True)
@@ -109,11 +121,15 @@ class Query:
     descending: bool = False
     page: int = 1
     per_page: int = 0
-    """Rows asked for, 0 for the list's own size."""
+    """Number of rows asked for; 0 is the default of the list."""
 
 
-def parse(body: Any) -> Query:
-    """The query in a request's body; anything but an object asks for nothing special."""
+def parse_query(body: Any) -> Query:
+    """Return the query in the body of a request; a body that is not an object is ignored.
+
+    Raises:
+        QueryError: The service does not understand it.
+    """
     if not isinstance(body, dict):
         return Query()
     order_by = body.get("orderBy") or {}
@@ -123,9 +139,9 @@ def parse(body: Any) -> Query:
     try:
         page, per_page = int(body.get("page") or 1), int(body.get("perPage") or 0)
     except (TypeError, ValueError) as error:
-        raise QueryError("page is not a number") from error
+        raise QueryError("page or perPage is not a number") from error
     return Query(
-        where=tuple(conditions(body.get("where"))),
+        where=tuple(parse_conditions(body.get("where"))),
         order_by=str(column),
         descending=str(direction).lower() == "desc",
         page=max(page, 1),
@@ -133,8 +149,12 @@ def parse(body: Any) -> Query:
     )
 
 
-def conditions(where: Any) -> list[Condition]:
-    """The conditions of a `where`. Raises QueryError for a shape the service doesn't know."""
+def parse_conditions(where: Any) -> list[Condition]:
+    """Return the conditions of a `where`.
+
+    Raises:
+        QueryError: The service does not understand it.
+    """
     if where is None or where == []:
         return []
     if not isinstance(where, list) or not all(isinstance(line, dict) for line in where):
@@ -143,24 +163,28 @@ def conditions(where: Any) -> list[Condition]:
     for line in where:
         operator, value = str(line.get("operator", "=")).lower(), line.get("value")
         if "column" not in line:
-            raise QueryError("a condition without a column")
+            raise QueryError("a condition names no column")
         if operator in IN + NOT_IN:
             if not isinstance(value, list):
-                raise QueryError(f"{operator} needs a list")
+                raise QueryError(f"the operator {operator} needs a list")
             value = tuple(value)
         elif operator not in COMPARISONS and operator not in ("null", "not null"):
             raise QueryError(f"unknown operator {operator}")
         elif isinstance(value, (dict, list)):
-            raise QueryError(f"{operator} needs one value")
+            raise QueryError(f"the operator {operator} needs a single value")
         found.append(Condition(str(line["column"]), operator, value))
     return found
 
 
-def filtered(rows: list[dict[str, Any]], where: Any) -> list[dict[str, Any]]:
-    """The rows that a `where` accepts. Raises QueryError for a column that they don't have."""
-    for condition in conditions(where):
+def filter_rows(rows: list[dict[str, Any]], where: Any) -> list[dict[str, Any]]:
+    """Return the rows that match a `where`.
+
+    Raises:
+        QueryError: The service does not understand it, or the rows lack one of its columns.
+    """
+    for condition in parse_conditions(where):
         if rows and condition.column not in rows[0]:
             raise QueryError(f"unknown column {condition.column}")
-        accepted = condition.accepts(column_of([row[condition.column] for row in rows]))
-        rows = [row for row, good in zip(rows, accepted, strict=True) if good]
+        mask = condition.mask(infer_column([row[condition.column] for row in rows]))
+        rows = [row for row, matches in zip(rows, mask, strict=True) if matches]
     return rows

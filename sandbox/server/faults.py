@@ -1,27 +1,27 @@
-"""Faults: what can be made to go wrong on purpose, for whoever must cope with it.
+"""Injected faults, for tests of clients.
 
-A fault waits for requests whose path matches, lets the first `after` of them pass, then strikes
-`times` times (None: for ever).
+A fault applies to requests whose path matches its regular expression: it skips the first `after` of
+them, then applies `times` times (None: always).
 
-| kind | what happens | parameters |
+| kind | effect | parameters |
 | --- | --- | --- |
-| `status` | any status | `status`, `body` (`html`, `json`), `retry_after` seconds |
-| `latency_ms` | the answer comes later | `ms` |
-| `truncate` | the body is cut, Content-Length is that of the whole | `keep` bytes |
-| `reset` | the connection is closed without an answer | |
-| `timeout` | no answer for `seconds`, or until the server stops | `seconds` |
+| `status` | this status | `status`, `body` (`html`, `json`), `retry_after` seconds |
+| `latency_ms` | a delayed response | `ms` |
+| `truncate` | a truncated body, with the Content-Length of the full one | `keep` bytes |
+| `reset` | the connection is reset without a response | |
+| `timeout` | no response for `seconds`, or until the server stops | `seconds` |
 | `html` | 200 with an HTML page | |
 | `no_data` | 200 with JSON without `data` | |
-| `ignore_where` | every row, whatever the filter | |
-| `repeat_page` | the first page again and again, numbered as asked for | |
-| `only_query` | `where`, `orderBy`, `page` count only as JSON in the query string | |
-| `wrong_total` | `paging.total` is `total`, or 7 too many | `total` |
-| `shift_times` | bounds of time are read `hours` later than they are written | `hours`, `column` |
+| `ignore_where` | all rows, the filter is ignored | |
+| `repeat_page` | always the first page, with the requested page number | |
+| `only_query` | `where`, `orderBy` and `page` are read from the query string, as JSON | |
+| `wrong_total` | `paging.total` is `total`, or 7 too high | `total` |
+| `shift_times` | time bounds are read `hours` later than they are written | `hours`, `column` |
 | `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
-| `refuse` | a request with a condition on `column` is refused | `column`, `operator`, `status` |
-| `empty_lists` | every list is empty, with HTTP 200 | |
-| `by_address` | the first answer of a path is given to every later question | |
-| `mutate` | `change(payload)` is served; in this process only | `change` |
+| `refuse` | requests with a condition on `column` are refused | `column`, `operator`, `status` |
+| `empty_lists` | every list is empty, with status 200 | |
+| `by_address` | the first response of a path is sent for every later request | |
+| `mutate` | the payload is `change(payload)`; within the same process only | `change` |
 """
 
 import json
@@ -42,71 +42,77 @@ KINDS = frozenset((
 
 
 class Fault:
-    """One fault; see the table of the module."""
+    """A fault; the table in the docstring of this module lists kinds and parameters."""
 
     def __init__(
         self, path: str = "", times: int | None = None, after: int = 0, *, kind: str, **params: Any
     ) -> None:
         if kind not in KINDS:
-            raise ValueError(f"unknown kind of fault: {kind}")
+            raise ValueError(
+                f"unknown kind of fault: {kind}; use one of {', '.join(sorted(KINDS))}"
+            )
         self.path, self.times, self.after = re.compile(path), times, after
         self.kind, self.params = kind, params
-        self.seen = self.struck = 0
+        self.matched = self.applied = 0
 
-    def strikes(self, path: str) -> bool:
-        """Counts a request; whether the fault happens to it."""
+    def apply_to(self, path: str) -> bool:
+        """Count a request, and return whether the fault applies to it."""
         if not self.path.search(path):
             return False
-        self.seen += 1
-        if self.seen <= self.after or (self.times is not None and self.struck >= self.times):
+        self.matched += 1
+        if self.matched <= self.after or self.applied == self.times:
             return False
-        self.struck += 1
+        self.applied += 1
         return True
 
 
 class Faults(list[Fault]):
-    """The faults of a server, in the order in which they apply."""
+    """The faults of a server; a later one overrides an earlier one of the same kind."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         super().__init__(faults)
         self._lock = Lock()
 
-    def striking(self, path: str) -> dict[str, dict[str, Any]]:
-        """Parameters by kind of the faults that happen to this request."""
+    def apply_to(self, path: str) -> dict[str, dict[str, Any]]:
+        """Count a request, and return the parameters of the faults that apply to it, by kind."""
         with self._lock:
-            return {fault.kind: fault.params for fault in list(self) if fault.strikes(path)}
+            return {fault.kind: fault.params for fault in list(self) if fault.apply_to(path)}
 
 
-def from_json(items: Any) -> list[Fault]:
-    """Faults as named over HTTP. Raises ValueError."""
+def parse_faults(items: Any) -> list[Fault]:
+    """Return the faults in the body of a request to `/sandbox/faults`.
+
+    Raises:
+        ValueError: The body is not a list of faults that can be set over HTTP.
+    """
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ValueError("a list of faults is wanted")
+        raise ValueError("the body must be a list of faults")
     if any(item.get("kind") == "mutate" for item in items):
-        raise ValueError("mutate is a Python function, in-process only")
+        raise ValueError("mutate takes a Python function: set it within the same process")
     try:
         return [Fault(**item) for item in items]
     except (TypeError, re.error) as error:
         raise ValueError(str(error)) from error
 
 
-def changed_body(striking: dict[str, Any], body: Any, query_string: str) -> Any:
-    """The request body as a faulty service understands it."""
-    if "only_query" in striking:
+def faulty_request(active: dict[str, Any], body: Any, query_string: str) -> Any:
+    """Return the body of a request as a service with these faults reads it."""
+    if "only_query" in active:
         body = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
-    if isinstance(body, dict) and "ignore_where" in striking:
+    if isinstance(body, dict) and "ignore_where" in active:
         body = {name: value for name, value in body.items() if name != "where"}
     if isinstance(body, dict) and isinstance(body.get("where"), list):
-        body = {**body, "where": _misread(striking, body["where"])}
-    if isinstance(body, dict) and "repeat_page" in striking:
+        body = {**body, "where": _misread(active, body["where"])}
+    if isinstance(body, dict) and "repeat_page" in active:
         body = {**body, "page": 1}
     return body
 
 
-def refusal(striking: dict[str, Any], body: Any, query_string: str) -> dict[str, Any] | None:
-    """Parameters of the status with which a faulty service refuses a request; None: it does not."""
-    if "refuse" not in striking:
+def refusal(active: dict[str, Any], body: Any, query_string: str) -> dict[str, Any] | None:
+    """Return the parameters of the status that refuses a request; None if it is not refused."""
+    if "refuse" not in active:
         return None
-    fault = striking["refuse"]
+    fault = active["refuse"]
     query = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
     where = (body if isinstance(body, dict) else query).get("where") or []
     is_refused = any(
@@ -117,18 +123,18 @@ def refusal(striking: dict[str, Any], body: Any, query_string: str) -> dict[str,
     return {"status": fault.get("status", 503), "body": "json"} if is_refused else None
 
 
-def _misread(striking: dict[str, Any], where: list[Any]) -> list[Any]:
-    """The conditions as a service reads them that misunderstands times or columns."""
-    if "ignore_column" in striking:
-        column, operator = (striking["ignore_column"].get(key) for key in ("column", "operator"))
+def _misread(active: dict[str, Any], where: list[Any]) -> list[Any]:
+    """Return the conditions as a service with these faults reads them."""
+    if "ignore_column" in active:
+        column, operator = (active["ignore_column"].get(key) for key in ("column", "operator"))
         where = [
             line
             for line in where
             if line["column"] != column or (operator and line.get("operator") != operator)
         ]
-    if "shift_times" in striking:
-        shift = timedelta(hours=striking["shift_times"].get("hours", 3))
-        only = striking["shift_times"].get("column")
+    if "shift_times" in active:
+        shift = timedelta(hours=active["shift_times"].get("hours", 3))
+        only = active["shift_times"].get("column")
         where = [
             _shifted(line, shift) if only in (None, line["column"]) else line for line in where
         ]
@@ -149,20 +155,20 @@ def _json_or_text(value: str) -> Any:
         return value
 
 
-def changed_payload(striking: dict[str, Any], payload: Any, body: Any) -> Any:
-    """The payload as a faulty service gives it."""
+def faulty_payload(active: dict[str, Any], payload: Any, body: Any) -> Any:
+    """Return the payload of a response as a service with these faults sends it."""
     paging = payload.get("paging") if isinstance(payload, dict) else None
-    if paging and "repeat_page" in striking and isinstance(body, dict):
+    if paging and "repeat_page" in active and isinstance(body, dict):
         payload = {**payload, "paging": {**paging, "currentPage": body.get("page", 1)}}
-    if paging and "empty_lists" in striking:
+    if paging and "empty_lists" in active:
         payload = {**payload, "data": [], "paging": {**payload["paging"], "total": 0}}
-    if paging and "by_address" in striking:
-        payload = striking["by_address"].setdefault("first", payload)
-    if paging and "wrong_total" in striking:
-        total = striking["wrong_total"].get("total", paging["total"] + 7)
+    if paging and "by_address" in active:
+        payload = active["by_address"].setdefault("first", payload)
+    if paging and "wrong_total" in active:
+        total = active["wrong_total"].get("total", paging["total"] + 7)
         payload = {**payload, "paging": {**payload["paging"], "total": total}}
-    if "no_data" in striking and isinstance(payload, dict):
+    if "no_data" in active and isinstance(payload, dict):
         payload = {name: value for name, value in payload.items() if name != "data"}
-    if "mutate" in striking:
-        payload = striking["mutate"]["change"](deepcopy(payload))
+    if "mutate" in active:
+        payload = active["mutate"]["change"](deepcopy(payload))
     return payload

@@ -1,4 +1,4 @@
-"""Buyers: synthetic people with real-looking names, e-mails and phones."""
+"""Synthetic buyers with realistic names, e-mail addresses and phone numbers."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.world.seeded_random import Dice, Ints
+from sandbox.world.seeded_random import Ints, SeededRandom
 
 FIRST_CLIENT_ID = 1_000_000
 NEW_BUYERS = 0.74
-"""One real organiser had 93,256 clients for 126,213 orders: the others came again."""
+"""Share of orders by a new buyer: one real organiser had 93,256 clients for 126,213 orders."""
 
 _WOMEN = (
     "Анастасия", "Валентина", "Екатерина", "Маргарита", "Светлана", "Людмила", "Кристина",
@@ -37,40 +37,40 @@ _LATIN = {
 
 @cache
 def latin(text: str) -> str:
-    """Transliterated for an e-mail or a slug: `Щеголихин` → `schegolihin`."""
+    """Return a text in Latin letters, for e-mails and slugs: `Щеголихин` → `schegolihin`."""
     return "".join(_LATIN.get(letter, letter) for letter in text.lower())
 
 
-def client_of(dice: Dice, index: Ints) -> Ints:
-    """The number of each order's buyer; a new buyer's number is the number of buyers so far."""
+def client_of(random: SeededRandom, index: Ints) -> Ints:
+    """Return the number of each order's buyer; buyers are numbered by their first order."""
     so_far = np.floor(index * NEW_BUYERS).astype(np.int64)
     is_new = so_far != np.floor((index - 1) * NEW_BUYERS)
-    return np.where(is_new, so_far, dice.below("returning", index, so_far + 1))
+    return np.where(is_new, so_far, random.below("returning", index, so_far + 1))
 
 
 def clients_after(orders: int) -> int:
-    """How many buyers there are after so many orders."""
+    """Return the number of buyers after a number of orders."""
     return int((orders - 1) * NEW_BUYERS) + 1 if orders else 0
 
 
-def client_id(dice: Dice, number: Ints) -> Ints:
-    """Ids rise with gaps, as they do where many organisers share one service."""
-    return FIRST_CLIENT_ID + number * 7 + dice.below("client-id", number, 7)
+def client_id(random: SeededRandom, number: Ints) -> Ints:
+    """Return ids that rise with gaps, since many organisers share the service's counter."""
+    return FIRST_CLIENT_ID + number * 7 + random.below("client-id", number, 7)
 
 
 def client_number(id_: int) -> int:
-    """The number whose stretch of ids holds this one."""
+    """Return the number of the buyer whose range of ids contains this id."""
     return (id_ - FIRST_CLIENT_ID) // 7
 
 
-def clients(dice: Dice, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of `/clients`: id, email, details with names and phone."""
+def clients(random: SeededRandom, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Return rows of `/clients`: id, email, and details with names and phone."""
     number = np.asarray(numbers, dtype=np.int64)
-    ids = client_id(dice, number).tolist()
+    ids = client_id(random, number).tolist()
     return [
         _client(number, id_, bits)
         for number, id_, bits in zip(
-            number.tolist(), ids, dice.bits("client", number).tolist(), strict=True
+            number.tolist(), ids, random.bits("client", number).tolist(), strict=True
         )
     ]
 

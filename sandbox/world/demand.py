@@ -1,7 +1,7 @@
 """Demand: when orders are made and for which show.
 
-Order `i` of `N` is made where the cumulative demand over the world's life reaches `i`, so
-`created_at` never goes back as ids grow, and any order is found without making the others.
+Order `i` is made when the cumulative demand reaches `i`. So `created_at` never decreases as ids
+grow, and any order can be computed without the others.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.world.events import Show
-from sandbox.world.seeded_random import Dice, Floats, Ints
+from sandbox.world.schedule import Show
+from sandbox.world.seeded_random import Floats, Ints, SeededRandom
 from sandbox.world.timestamps import DAY, HOUR
 
 BY_HOUR = np.array(
@@ -18,18 +18,18 @@ BY_HOUR = np.array(
 )
 BY_WEEKDAY = np.array([0.95, 0.9, 0.95, 1.05, 1.2, 1.1, 0.95])
 BUCKET = 6 * HOUR
-"""The choice of shows changes every six hours: sales of a show end at most so long before it."""
-PLACES = 512
-"""The smallest share of a show in the sales of its hours is one in so many."""
+"""The shares of the shows are constant for six hours; sales end up to six hours early."""
+SLOTS = 512
+"""Each bucket has 512 slots, so the smallest share of a show is 1/512."""
 
 
 class Demand:
-    """The demand curve of a world and the shares of the shows in it."""
+    """The demand curve of a world and the share of each show in it."""
 
     def __init__(
-        self, dice: Dice, orders: int, start: int, end: int, shows: Sequence[Show]
+        self, random: SeededRandom, orders: int, start: int, end: int, shows: Sequence[Show]
     ) -> None:
-        self.dice, self.orders, self.start = dice, orders, start
+        self.random, self.orders, self.start = random, orders, start
         hours = np.arange(start, end + HOUR, HOUR)
         local = hours + 3 * HOUR
         weekday = (local // DAY + 3) % 7
@@ -37,35 +37,35 @@ class Demand:
         weight = BY_HOUR[local // HOUR % 24] * BY_WEEKDAY[weekday] * season
         curve = np.concatenate([[0.0], np.cumsum(weight[:-1])])
         self._hours, self._curve = hours.astype(np.float64), curve / curve[-1] * orders
-        self._share_out(shows, -((start - end) // BUCKET))
+        self._allocate(shows, -((start - end) // BUCKET))
 
-    def _share_out(self, shows: Sequence[Show], buckets: int) -> None:
-        """For every bucket of time a table of shows, each in as many places as is its share."""
+    def _allocate(self, shows: Sequence[Show], buckets: int) -> None:
+        """Fill the slots of every bucket with shows, each in proportion to its share."""
         bucket_of, show_of, weights = [], [], []
         for number, show in enumerate(shows):
             first = max(0, -((self.start - show.sale_from) // BUCKET))
             last = min(buckets, (show.sale_until - self.start) // BUCKET)
             if last > first:
-                mine = np.arange(first, last)
-                bucket_of.append(mine)
-                show_of.append(np.full(len(mine), number))
+                on_sale = np.arange(first, last)
+                bucket_of.append(on_sale)
+                show_of.append(np.full(len(on_sale), number))
                 weights.append(
-                    show.appeal((self.start + mine * BUCKET + BUCKET / 2).astype(np.float64))
+                    show.demand((self.start + on_sale * BUCKET + BUCKET / 2).astype(np.float64))
                 )
         bucket = np.concatenate(bucket_of)
-        line = np.argsort(bucket, kind="stable")
-        bucket, weight = bucket[line], np.concatenate(weights)[line]
-        show_number = np.concatenate(show_of)[line]
+        by_bucket = np.argsort(bucket, kind="stable")
+        bucket, weight = bucket[by_bucket], np.concatenate(weights)[by_bucket]
+        show_number = np.concatenate(show_of)[by_bucket]
         total = np.bincount(bucket, weight, minlength=buckets)
         if not total.all():
-            raise ValueError("a time without any show on sale: give the world more events")
+            raise ValueError("no show is on sale for a part of the period: use more events")
         running = np.cumsum(weight)
         before = (np.cumsum(total) - total)[bucket]
-        # One axis for all tables: the bucket's number plus the shares of its shows so far.
+        # One axis for all buckets: the number of the bucket plus the cumulated shares of its shows.
         axis: Any = bucket + np.clip((running - before) / total[bucket], 0, 1)
         axis[np.flatnonzero(np.diff(bucket, append=buckets))] = np.arange(buckets) + 1.0
-        places = np.arange(buckets * PLACES) / PLACES + 0.5 / PLACES
-        self._tables = show_number[np.searchsorted(axis, places)].astype(np.int32)
+        slots = np.arange(buckets * SLOTS) / SLOTS + 0.5 / SLOTS
+        self._show_of_slot = show_number[np.searchsorted(axis, slots)].astype(np.int32)
         edges = self.start + np.arange(buckets + 1) * BUCKET
         in_bucket = np.diff(np.interp(edges, self._hours, self._curve))
         expected: Any = in_bucket[bucket] * weight / total[bucket]
@@ -73,19 +73,19 @@ class Demand:
         self.expected_orders: Floats = per_show
 
     def created(self, index: Any) -> Ints:
-        """When each order is made, seconds; never decreasing in `index`."""
-        place = np.asarray(index) + self.dice.unit("created", index)
-        made: Ints = np.interp(place, self._curve, self._hours).astype(np.int64)
+        """Return when each order is made, in seconds; it never decreases with `index`."""
+        position = np.asarray(index) + self.random.unit("created", index)
+        made: Ints = np.interp(position, self._curve, self._hours).astype(np.int64)
         return made
 
     def show(self, index: Any, created: Ints) -> Ints:
-        """The number of the show that each order made at `created` is mainly for."""
-        draw = self.dice.bits("show", index) & np.uint64(PLACES - 1)
-        place = (created - self.start) // BUCKET * PLACES + draw.view(np.int64)
-        return self._tables[place].astype(np.int64)
+        """Return the number of the show of most tickets of each order made at `created`."""
+        draw = self.random.bits("show", index) & np.uint64(SLOTS - 1)
+        slot = (created - self.start) // BUCKET * SLOTS + draw.view(np.int64)
+        return self._show_of_slot[slot].astype(np.int64)
 
-    def made_by(self, moment: int) -> int:
-        """How many orders are made at `moment` or before it."""
-        guess = int(np.interp(moment, self._hours, self._curve))
+    def made_by(self, timestamp: int) -> int:
+        """Return how many orders are made by `timestamp`."""
+        guess = int(np.interp(timestamp, self._hours, self._curve))
         near = np.arange(max(0, guess - 3), min(self.orders, guess + 4))
-        return int(max(0, guess - 3) + np.searchsorted(self.created(near), moment, side="right"))
+        return int(max(0, guess - 3) + np.searchsorted(self.created(near), timestamp, side="right"))

@@ -1,17 +1,17 @@
-"""Discounts, promo codes and the colours of prices."""
+"""Discounts, promo codes and price shades."""
 
 from typing import Any
 
 import numpy as np
 
-from sandbox.world.events import Event
-from sandbox.world.seeded_random import Dice, Ints
+from sandbox.world.schedule import Event
+from sandbox.world.seeded_random import Ints, SeededRandom
 from sandbox.world.timestamps import DAY, NEVER, iso
 
 FIRST_DISCOUNT_ID, FIRST_PROMO_CODE_ID = 6800, 168_000
 DISCOUNTS = 65
 FREE_DISCOUNTS = 20
-"""The first twenty discounts are of 100 %: invitations, partners, guests."""
+"""The first twenty discounts are of 100 %: for invitations, partners and guests."""
 PERCENTS = (10, 15, 20, 25, 30, 40, 45, 50)
 
 COLOURS = {
@@ -19,23 +19,25 @@ COLOURS = {
     7: "#00d8d0", 8: "#00d833", 15: "#009f4b", 9: "#a8d800", 10: "#d5d800", 11: "#d89e00",
     12: "#e27500", 13: "#606060", 14: "#a82d2d",
 }  # fmt: skip
-"""Price shades, as the vendor's documentation lists them."""
+"""Price shades by id, as in the vendor's documentation."""
 
 
 class Promotions:
-    """The promo codes of a world, their discounts and what they take off."""
+    """The promo codes and discounts of a world."""
 
-    def __init__(self, dice: Dice, orders: int, start: int, end: int, events: list[Event]) -> None:
-        self.dice, self.start, self.end, self.events = dice, start, end, events
+    def __init__(
+        self, random: SeededRandom, orders: int, start: int, end: int, events: list[Event]
+    ) -> None:
+        self.random, self.start, self.end, self.events = random, start, end, events
         self.codes = int(np.clip(orders // 50, 120, 1200))
         number = np.arange(DISCOUNTS)
         self.percent: Ints = np.where(
             number < FREE_DISCOUNTS, 100, np.array(PERCENTS)[number % len(PERCENTS)]
         )
         self.kopecks = self.percent == 15
-        """Discounts of 15 % are taken to the kopeck, others leave whole rubles."""
+        """Which discounts are exact to the kopeck (15 %); others are rounded down to rubles."""
         half = np.arange(self.codes) < self.codes // 2
-        draw = dice.unit("code-discount", np.arange(self.codes))
+        draw = random.unit("code-discount", np.arange(self.codes))
         self.discount_of: Ints = np.where(
             half,
             draw * FREE_DISCOUNTS,
@@ -43,15 +45,15 @@ class Promotions:
         ).astype(np.int64)
 
     def code(self, name: str, index: Ints, free: Any) -> Ints:
-        """The promo code that each order was made with: one of the 100 % ones where `free`."""
+        """Return the promo code of each order: one with a discount of 100 % where `free`."""
         half = self.codes // 2
-        draw = self.dice.unit(name, index)
+        draw = self.random.unit(name, index)
         popular = draw * draw * draw
         return np.where(free, popular * half, half + popular * (self.codes - half)).astype(np.int64)
 
     def _dates(self, kind: str, number: int, now: int) -> dict[str, Any]:
-        """Made before the sales began; a third is withdrawn some day during them."""
-        draw, day = self.dice.unit(kind, np.array([number, number + 10**6])).tolist()
+        """Return the dates of a row: made before sales begin, and in a third withdrawn later."""
+        draw, day = self.random.unit(kind, np.array([number, number + 10**6])).tolist()
         created = self.start - 30 * DAY + int(day * 20 * DAY)
         withdrawn = self.start + int(draw * 3 * (self.end - self.start))
         deleted = withdrawn if withdrawn <= now else NEVER
@@ -62,7 +64,7 @@ class Promotions:
         }
 
     def discount_rows(self, now: int) -> list[dict[str, Any]]:
-        """Rows of `/discounts`. The percentage isn't in them, as it isn't in the real ones."""
+        """Return the rows of `/discounts`. As in the real ones, they lack the percentage."""
         rows = []
         for number in range(DISCOUNTS):
             events = self.events[number % len(self.events) :][:1] if number % 5 < 3 else []
@@ -77,15 +79,15 @@ class Promotions:
                     "active_from": iso(window[0]),
                     "active_to": iso(window[1]),
                     "type": "P",
-                    "events": [event.mention(now) for event in events],
-                    "shows": [show.mention(now) for show in shows],
+                    "events": [event.short_row(now) for event in events],
+                    "shows": [show.short_row(now) for show in shows],
                     **self._dates("discount", number, now),
                 }
             )
         return rows
 
     def code_rows(self, now: int) -> list[dict[str, Any]]:
-        """Rows of `/promo-codes`."""
+        """Return the rows of `/promo-codes`."""
         return [
             {
                 "id": FIRST_PROMO_CODE_ID + 11 * number,
@@ -101,7 +103,7 @@ class Promotions:
             for number, discount, bits in zip(
                 range(self.codes),
                 self.discount_of.tolist(),
-                self.dice.bits("code", np.arange(self.codes)).tolist(),
+                self.random.bits("code", np.arange(self.codes)).tolist(),
                 strict=True,
             )
         ]

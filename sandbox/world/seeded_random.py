@@ -1,4 +1,7 @@
-"""Dice that fall the same way every time: randomness as a pure function of (seed, name, index)."""
+"""Counter-based deterministic random numbers (splitmix64).
+
+Each number is a pure function of the seed, the name of the draw, and an index.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,8 +17,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Dice:
-    """splitmix64 over an index, keyed by the world's seed and the name of the draw."""
+class SeededRandom:
+    """Random numbers for arrays of indices; each named draw is a sequence of its own."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -26,7 +29,7 @@ class Dice:
         return np.uint64(int.from_bytes(digest, "big"))
 
     def bits(self, name: str, index: Any) -> Bits:
-        """64 random bits for each index."""
+        """Return 64 random bits for each index."""
         x: Bits = np.array(index).astype(np.uint64)
         x *= np.uint64(0x9E3779B97F4A7C15)
         x += self._key(name)
@@ -38,22 +41,22 @@ class Dice:
         return x
 
     def unit(self, name: str, index: Any) -> Floats:
-        """A number in [0, 1) for each index."""
+        """Return a float in [0, 1) for each index."""
         draw: Floats = (self.bits(name, index) >> np.uint64(11)) * np.float64(2.0**-53)
         return draw
 
     def below(self, name: str, index: Any, limit: Any) -> Ints:
-        """A whole number in [0, limit) for each index."""
+        """Return an integer in [0, limit) for each index."""
         drawn: Ints = (self.unit(name, index) * limit).astype(np.int64)
         return drawn
 
     def pick(self, name: str, index: Any, table: Ints) -> Ints:
-        """An entry of a table for each index; its length is a power of two."""
-        place = self.bits(name, index) & np.uint64(len(table) - 1)
-        return table[place.view(np.int64)]
+        """Return an entry of `table` for each index. Its length must be a power of two."""
+        entry = self.bits(name, index) & np.uint64(len(table) - 1)
+        return table[entry.view(np.int64)]
 
 
-def shared_out(shares: Sequence[float], length: int = 1024) -> Ints:
-    """A table for `Dice.pick`: entry 0 has the first share of the places, and so on."""
-    places = (np.arange(length) + 0.5) / length
-    return np.searchsorted(np.cumsum(shares)[:-1], places, side="right")
+def weighted_table(shares: Sequence[float], length: int = 1024) -> Ints:
+    """Return a table for `SeededRandom.pick` that contains each number as often as its share."""
+    quantiles = (np.arange(length) + 0.5) / length
+    return np.searchsorted(np.cumsum(shares)[:-1], quantiles, side="right")

@@ -25,9 +25,9 @@ import pytest
 import yaml
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-import local_clickhouse.server
+import local_clickhouse.local_server
 from local_clickhouse import LocalServer, running_server
-from local_clickhouse.configuration import grants
+from local_clickhouse.grants import grants
 from pipelines.configuration.environment import Settings
 from pipelines.configuration.secret_files import is_secret
 from tests.support.clickhouse import query
@@ -153,7 +153,7 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
     """The embedded engine reads no `users.d`: its `users.xml` gets what the file has."""
     folder = tmp_path_factory.mktemp("users")
     ours = ElementTree.fromstring(users("xml", "--secrets", str(folder / "secrets")))
-    stock = local_clickhouse.server.users_xml
+    stock = local_clickhouse.local_server.users_xml
 
     def with_ours(*arguments: Any) -> str:
         tree = ElementTree.fromstring(stock(*arguments))
@@ -164,7 +164,7 @@ def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
         return ElementTree.tostring(tree, encoding="unicode")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_clickhouse.server, "users_xml", with_ours)
+        patch.setattr(local_clickhouse.local_server, "users_xml", with_ours)
         with running_server(folder) as server:
             yield Users(server, folder / "secrets")
 

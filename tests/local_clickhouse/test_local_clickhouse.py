@@ -1,4 +1,4 @@
-"""The local ClickHouse, tried with real servers, real processes and real signals."""
+"""The local ClickHouse with real servers, processes and signals."""
 
 import json
 import os
@@ -19,11 +19,11 @@ import pytest
 
 from local_clickhouse import LocalClickHouseError, LocalServer, running_server
 from local_clickhouse.folder import ServerFolder
-from local_clickhouse.server import is_running
+from local_clickhouse.local_server import is_running
 from tests.support.clickhouse import quiet_ports
 from tests.support.paths import PROJECT
 
-# A process that uses the server and says so; it leaves when its standard input is closed.
+# A process that uses the server until its standard input is closed.
 USER = """
 import os, sys
 from pathlib import Path
@@ -35,7 +35,7 @@ with running_server(Path(sys.argv[1])) as server:
 
 
 class RefusedError(Exception):
-    """The server's answer to a query it did not carry out."""
+    """The error of a query that the server rejected."""
 
 
 def ask(server: LocalServer, user: str, query: str) -> str:
@@ -63,7 +63,7 @@ def start_user(home: Path) -> "subprocess.Popen[str]":
     )
 
 
-def said(process: "subprocess.Popen[str]") -> str:
+def read_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
@@ -90,7 +90,7 @@ def is_up(home: Path) -> bool:
 
 
 def server_pid(home: Path) -> int:
-    """The process that was started for `home`, found by its command line."""
+    """Return the id of the server process of `home`, found by its command line."""
     folder = os.fsencode(ServerFolder(home).path)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and folder in _arguments(entry):
@@ -107,7 +107,7 @@ def _arguments(process: Path) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """One server with a raw table of two rows and a mart over it."""
+    """A server with a raw table of two rows and a view over it in the marts."""
     with running_server(tmp_path_factory.mktemp("shared")) as server:
         for user, query in (
             ("loader", "CREATE DATABASE IF NOT EXISTS zakaz_raw"),
@@ -212,7 +212,7 @@ def test_no_user_reaches_files_of_this_machine(server: LocalServer, user: str, q
     assert "root:" not in str(refusal.value)
 
 
-def test_passwords_lie_in_a_private_file_of_a_private_folder_and_stay(tmp_path: Path) -> None:
+def test_passwords_are_stored_in_a_private_file_and_do_not_change(tmp_path: Path) -> None:
     with running_server(tmp_path / "home") as server:
         first = server.logins
         folder = server.folder
@@ -251,7 +251,7 @@ def test_a_warm_start_and_a_stop_are_quick(tmp_path: Path) -> None:
         )
         idle.execute("SELECT 1")
         leaving = time.monotonic()
-    # Wide margins, for a machine that is busy with other tests.
+    # Wide margins, since the machine may be busy with other tests.
     assert started - before < 5
     assert time.monotonic() - leaving < 4
     assert not is_up(tmp_path)
@@ -260,7 +260,7 @@ def test_a_warm_start_and_a_stop_are_quick(tmp_path: Path) -> None:
 
 def test_a_second_process_uses_the_server_which_outlives_the_first(tmp_path: Path) -> None:
     owner = start_user(tmp_path)
-    owner_started, owner_port = said(owner).split()
+    owner_started, owner_port = read_line(owner).split()
     assert owner_started == "True"
     with running_server(tmp_path) as server:
         assert (server.started, server.http_port) == (False, int(owner_port))
@@ -269,11 +269,11 @@ def test_a_second_process_uses_the_server_which_outlives_the_first(tmp_path: Pat
     assert not is_up(tmp_path)
 
 
-def test_processes_that_come_at_the_same_moment_share_one_server(tmp_path: Path) -> None:
+def test_processes_that_start_at_the_same_time_share_one_server(tmp_path: Path) -> None:
     users = [start_user(tmp_path) for _ in range(3)]
-    answers = [said(user).split() for user in users]
-    assert sorted(started for started, _ in answers) == ["False", "False", "True"]
-    assert len({port for _, port in answers}) == 1
+    lines = [read_line(user).split() for user in users]
+    assert sorted(started for started, _ in lines) == ["False", "False", "True"]
+    assert len({port for _, port in lines}) == 1
     for user in users:
         leave(user)
     assert not is_up(tmp_path)
@@ -281,20 +281,20 @@ def test_processes_that_come_at_the_same_moment_share_one_server(tmp_path: Path)
 
 def test_a_killed_owner_leaves_no_orphan_and_disturbs_no_other_user(tmp_path: Path) -> None:
     owner = start_user(tmp_path)
-    said(owner)
+    read_line(owner)
     with running_server(tmp_path) as server:
         kill(owner)
         time.sleep(0.5)
         assert ask(server, "reader", "SELECT 1") == "1"
     other = start_user(tmp_path)
-    said(other)
+    read_line(other)
     kill(other)
     assert soon(lambda: not is_up(tmp_path), seconds=3)
 
 
-def test_what_a_killed_server_left_behind_is_taken_over(tmp_path: Path) -> None:
+def test_files_of_a_killed_server_do_not_prevent_a_new_start(tmp_path: Path) -> None:
     owner = start_user(tmp_path)
-    said(owner)
+    read_line(owner)
     os.kill(server_pid(tmp_path), signal.SIGKILL)
     kill(owner)
     assert ServerFolder(tmp_path).address.exists()
@@ -305,13 +305,13 @@ def test_what_a_killed_server_left_behind_is_taken_over(tmp_path: Path) -> None:
 def test_a_user_that_comes_while_the_server_stops_gets_a_new_one(tmp_path: Path) -> None:
     for _ in range(5):
         owner = start_user(tmp_path)
-        said(owner)
+        read_line(owner)
         kill(owner)
         with running_server(tmp_path) as server:
             assert ask(server, "reader", "SELECT 1") == "1"
 
 
-def test_another_database_is_known_from_the_next_start_on(tmp_path: Path) -> None:
+def test_another_database_is_added_at_the_next_start(tmp_path: Path) -> None:
     with (
         running_server(tmp_path, database="shop"),
         pytest.raises(LocalClickHouseError, match="without the database 'other'"),
@@ -323,7 +323,7 @@ def test_another_database_is_known_from_the_next_start_on(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["system", "zakaz_raw", "a-b", "a`.* TO x", ""])
-def test_a_database_name_that_reaches_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_database_name_with_grants_on_others_is_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(LocalClickHouseError, match="cannot be the name"):
         running_server(tmp_path, database=name).__enter__()
     assert not list(tmp_path.iterdir())
@@ -337,7 +337,7 @@ def failure(home: Path, http_port: int = 0) -> str:
     return str(caught.value)
 
 
-def test_a_port_in_use_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -347,7 +347,7 @@ def test_a_port_in_use_is_said_to_be_so(tmp_path: Path) -> None:
     assert str(port) in message
 
 
-def test_a_damaged_folder_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_damaged_folder_is_reported(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     (blocked / "clickhouse").write_text("a file in the folder's place")
@@ -366,24 +366,24 @@ def test_a_damaged_folder_is_said_to_be_so(tmp_path: Path) -> None:
     assert "damaged" in failure(tmp_path)
 
 
-def test_a_place_that_cannot_be_written_is_said_to_be_so() -> None:
+def test_a_folder_that_cannot_be_written_is_reported() -> None:
     with pytest.raises(LocalClickHouseError, match=r"cannot be used.*another home"):
         running_server(Path("/proc/qtickets")).__enter__()
 
 
-def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_server(tmp_path):
         pid = server_pid(tmp_path)
         os.kill(pid, signal.SIGSTOP)
-        monkeypatch.setattr("local_clickhouse.server.START_SECONDS", 1)
-        with pytest.raises(LocalClickHouseError, match="hangs: the running server did not answer"):
+        monkeypatch.setattr("local_clickhouse.local_server.START_SECONDS", 1)
+        with pytest.raises(LocalClickHouseError, match="hangs: the running server did not respond"):
             running_server(tmp_path).__enter__()
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_folder_used_by_another_engine_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_folder_used_by_another_server_is_reported(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        # As if the locks were on a disk that does not know them.
+        # As on a file system that does not support locks.
         server.folder.server_lock.unlink()
         with pytest.raises(LocalClickHouseError, match="another server uses this folder"):
             running_server(tmp_path).__enter__()
@@ -391,8 +391,8 @@ def test_a_folder_used_by_another_engine_is_said_to_be_so(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("limit", [0, 64, 2000])
-def test_a_full_disk_ends_in_one_clear_line(tmp_path: Path, limit: int) -> None:
-    """The limit on the size of a file stands for a disk that takes no more."""
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path, limit: int) -> None:
+    """A limit on the size of files simulates a full disk."""
     script = (
         "import sys; from pathlib import Path; from local_clickhouse import *\n"
         "try:\n    running_server(Path(sys.argv[1])).__enter__()\n"
@@ -423,7 +423,7 @@ def run_foreground(home: Path, *options: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_the_command_says_how_to_connect_and_ends_cleanly(tmp_path: Path) -> None:
+def test_the_command_prints_how_to_connect_and_ends_cleanly(tmp_path: Path) -> None:
     process = run_foreground(tmp_path, "--http-port", "0", "--native-port", "0")
     assert process.stdout is not None
     help_text = ""
@@ -479,7 +479,7 @@ def test_the_command_attaches_to_a_running_server(tmp_path: Path) -> None:
         assert ask(server, "reader", "SELECT 1") == "1"
 
 
-def test_the_command_tells_when_its_server_was_killed(tmp_path: Path) -> None:
+def test_the_command_reports_that_its_server_was_killed(tmp_path: Path) -> None:
     process = run_foreground(tmp_path, "--http-port", "0", "--native-port", "0")
     assert soon(ServerFolder(tmp_path).address.exists)
     assert process.stdout is not None
@@ -490,14 +490,14 @@ def test_the_command_tells_when_its_server_was_killed(tmp_path: Path) -> None:
     assert process.returncode == 1
 
 
-def test_print_env_fails_plainly_and_makes_nothing_if_no_server_runs(tmp_path: Path) -> None:
+def test_print_env_without_a_server_fails_and_creates_nothing(tmp_path: Path) -> None:
     process = run_foreground(tmp_path / "home", "--print-env")
     assert "error: no local ClickHouse is running" in process.communicate(timeout=20)[0]
     assert process.returncode == 1
     assert not (tmp_path / "home").exists()
 
 
-def test_a_chdb_core_without_the_listener_is_refused_by_version(
+def test_a_chdb_core_without_the_listener_is_rejected_by_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = tmp_path / "old"
@@ -509,7 +509,7 @@ def test_a_chdb_core_without_the_listener_is_refused_by_version(
     assert "needs chdb-core 26.7.3 or later, installed is 26.7.2" in failure(tmp_path / "home")
 
 
-def test_a_chdb_core_without_the_entry_point_is_said_to_be_so(
+def test_a_chdb_core_without_the_entry_point_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "changed" / "chdb"
@@ -522,7 +522,7 @@ def test_a_chdb_core_without_the_entry_point_is_said_to_be_so(
     assert "no chdb._chdb.query any more" in message
 
 
-def test_chdb_core_still_has_the_private_entry_point_this_package_stands_on(tmp_path: Path) -> None:
+def test_chdb_core_has_the_private_entry_point_that_this_package_uses(tmp_path: Path) -> None:
     (tmp_path / "config.xml").write_text(
         "<clickhouse><listen_host>127.0.0.1</listen_host><http_port>0</http_port></clickhouse>"
     )
@@ -535,8 +535,8 @@ def test_chdb_core_still_has_the_private_entry_point_this_package_stands_on(tmp_
     )
     port = tmp_path / "port.tsv"
     assert port.exists(), (
-        "this chdb-core no longer offers chdb._chdb.query with SYSTEM START LISTEN, on which "
-        f"local_clickhouse stands: pin the version before. It said: {done.stderr}"
+        "this chdb-core no longer supports SYSTEM START LISTEN in chdb._chdb.query, which "
+        f"local_clickhouse needs: pin the previous version. Its error: {done.stderr}"
     )
     assert int(port.read_text()) > 0
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from local_clickhouse import LocalServer, running_server
-from local_clickhouse.server import wait_for_end
+from local_clickhouse.local_server import wait_for_end
 from sandbox import Fault, World, serve
 from tests.pipeline.test_killed import (
     check_marts,

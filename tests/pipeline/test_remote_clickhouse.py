@@ -26,7 +26,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-import local_clickhouse.configuration
+import local_clickhouse.server_config
 from local_clickhouse import LocalServer, running_server
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
@@ -396,7 +396,7 @@ def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stock = local_clickhouse.configuration.grants
+    stock = local_clickhouse.server_config.grants
 
     def fewer(name: str, databases: Any) -> list[str]:
         granted = stock(name, databases)
@@ -404,7 +404,7 @@ def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
             return granted
         return [g.replace(without, "") for g in granted if g != without]
 
-    monkeypatch.setattr(local_clickhouse.configuration, "grants", fewer)
+    monkeypatch.setattr(local_clickhouse.server_config, "grants", fewer)
     with running_server(tmp_path / "server", database=DATABASE) as strict:
         result = command(
             plain

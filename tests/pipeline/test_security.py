@@ -166,7 +166,7 @@ def test_everything_was_looked_at(traces: Traces) -> None:
         assert any(name.endswith(ending) and word in text for name, text in traces.files.items())
     assert any("_dlt_pipeline_state" in name and ".gz" in name for name in traces.files)
     assert any("pipelines/qtickets.py -v --json-logs" in line for line in traces.processes)
-    assert any("child.py" in line for line in traces.processes)
+    assert any("server_process.py" in line for line in traces.processes)
     assert '"level": "DEBUG"' in traces.output["output of -v --json-logs"]
     assert "Traceback" in traces.output["output of -v"]
 

@@ -1,6 +1,6 @@
-"""What loading costs, in things that can be counted: a change that makes it dearer fails here.
+"""The cost of loading in requests, statements, files, rows and bytes, which must not grow.
 
-Never seconds: they belong to the machine. `python -m benchmarks` measures them.
+Seconds depend on the machine, so `python -m benchmarks` measures them instead.
 """
 
 import math
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.contestants import product
 from benchmarks.cost import Cost, measured
 from benchmarks.file_service import PER_PAGE
+from benchmarks.implementations import this_project
 from benchmarks.order_file import OrderFile, order_file
 from benchmarks.report import exponent
 from pipelines.configuration.environment import Settings
@@ -22,33 +22,33 @@ from pipelines.warehouse.server import open_warehouse
 from sandbox import World, serve
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-SMALL, PARTIAL_BUILD_FROM_TICKETS = 1000, 4000
+SMALL, LARGE = 1000, 4000
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> OrderFile:
-    return order_file(tmp_path_factory.mktemp("orders"), PARTIAL_BUILD_FROM_TICKETS)
+    return order_file(tmp_path_factory.mktemp("orders"), LARGE)
 
 
 @pytest.fixture(scope="module")
 def loads(file: OrderFile, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Cost]:
-    """The cost of loading a window, by its orders."""
+    """The cost of loading a period, by its number of orders."""
     return {
-        orders: product.load(file, orders, tmp_path_factory.mktemp("home"))
-        for orders in (SMALL, PARTIAL_BUILD_FROM_TICKETS)
+        orders: this_project.load(file, orders, tmp_path_factory.mktemp("home"))
+        for orders in (SMALL, LARGE)
     }
 
 
 def test_a_load_asks_for_each_page_once(loads: dict[int, Cost]) -> None:
     for orders, cost in loads.items():
-        # And for the number of orders, and for the service's time.
+        # Two more: the number of orders, and the time of the service.
         assert cost.counts["requests"] == math.ceil(orders / PER_PAGE) + 2
 
 
 def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
     loads: dict[int, Cost],
 ) -> None:
-    small, large = loads[SMALL].counts, loads[PARTIAL_BUILD_FROM_TICKETS].counts
+    small, large = loads[SMALL].counts, loads[LARGE].counts
 
     assert large["inserts"] == small["inserts"] <= 8
     assert large["statements"] == small["statements"] <= 45
@@ -56,17 +56,17 @@ def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
 
 def test_files_depend_on_the_number_of_windows_not_on_their_rows(loads: dict[int, Cost]) -> None:
     for cost in loads.values():
-        # An insert is a file of dlt, and becomes a part on ClickHouse's disk; its log may get some.
+        # An insert is a file of dlt and becomes a part of a table; ClickHouse's log may add some.
         assert cost.counts["inserts"] <= cost.counts["parts written"] <= cost.counts["inserts"] + 4
 
 
 def test_rows_are_written_once_and_read_once(file: OrderFile, loads: dict[int, Cost]) -> None:
     for orders, cost in loads.items():
         assert cost.rows == orders + file.tickets_of(orders)
-        # The state of dlt is some rows more, and so is ClickHouse's own log of statements.
+        # The state of dlt and the query log of ClickHouse add some rows.
         assert cost.rows <= cost.counts["rows written"] <= cost.rows + 500
     small, large = loads.values()
-    # Of ClickHouse's own tables both read the same, but for what a new connection asks for.
+    # Both read the same rows of system tables, except for those that a new connection reads.
     read = large.counts["rows read"] - small.counts["rows read"]
     assert read <= 1.3 * (large.rows - small.rows)
 

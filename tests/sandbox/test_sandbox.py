@@ -1,4 +1,4 @@
-"""The stand-in for the vendor's service, over real HTTP: what the rest of the project relies on."""
+"""The simulator of the service over HTTP: the behaviour that other tests rely on."""
 
 import json
 import os
@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from sandbox import Fault, RecordedWorld, Server, World, demo_world, serve
+from tests.support.paths import PROJECT, REAL_PAGES
 
-REPO = Path(__file__).resolve().parents[1]
-REAL = REPO.parent / "shared" / "qtickets" / "real"
 NOW = "2026-07-01T12:00:00+03:00"
 JULY = "2026-06-25T00:00:00+03:00"
 Row = dict[str, Any]
@@ -37,7 +35,7 @@ def where(column: str, value: Any = None, operator: str = "=") -> Row:
 
 
 def listed(server: Server, path: str, *conditions: Row, **more: Any) -> list[Row]:
-    """All rows of a list, page after page."""
+    """Return all rows of a list, read page by page."""
     rows: list[Row] = []
     page = 1
     while True:
@@ -48,11 +46,11 @@ def listed(server: Server, path: str, *conditions: Row, **more: Any) -> list[Row
             return rows
 
 
-def moment(text: str) -> datetime:
+def parsed(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def live(ticket: Row) -> bool:
+def is_valid(ticket: Row) -> bool:
     return ticket["deleted_at"] is None and ticket["refunded_at"] is None
 
 
@@ -101,7 +99,7 @@ def test_the_query_string_is_ignored_and_the_body_of_the_get_is_honoured(server:
     [("/orders", 50), ("/clients", 100), ("/events", 10), ("/discounts", 100),
      ("/promo-codes", 500), ("/baskets", 100)],
 )  # fmt: skip
-def test_lists_have_the_page_sizes_seen_and_count_records(
+def test_lists_have_the_observed_page_sizes_and_a_total_of_rows(
     server: Server, path: str, size: int
 ) -> None:
     rows = listed(server, path)
@@ -137,7 +135,7 @@ CONDITIONS = [
     (where("currency_id", "KZT"), lambda o: o["currency_id"] == "KZT"),
     (where("event_id", [24044, 24118], "in"), lambda o: o["event_id"] in (24044, 24118)),
     (where("event_id", [24044], "not in array"), lambda o: o["event_id"] != 24044),
-    (where("updated_at", JULY, ">="), lambda o: moment(o["updated_at"]) >= moment(JULY)),
+    (where("updated_at", JULY, ">="), lambda o: parsed(o["updated_at"]) >= parsed(JULY)),
     (where("payed_at", JULY, "<"), lambda o: o["payed_at"] and o["payed_at"] < JULY),
     (where("created_at", "2026-06-24T21:00:00Z", ">"), lambda o: o["created_at"] > JULY),
 ]
@@ -152,7 +150,7 @@ def test_every_operator_filters_as_python_does(
     assert listed(server, "/orders", condition, perPage=200) == wanted
 
 
-def test_conditions_are_joined_by_and_on_other_lists_too(server: Server) -> None:
+def test_all_conditions_of_other_lists_must_match(server: Server) -> None:
     codes = get(server, "/promo-codes").json()["data"]
     some = codes[0]["discount_id"]
     conditions = [where("discount_id", some), where("deleted_at", None, "null")]
@@ -181,7 +179,7 @@ def test_tickets_are_listed_with_their_orders_id(server: Server, orders: list[Ro
     assert {ticket["id"]: ticket["order_id"] for ticket in scanned} == wanted
 
 
-def test_single_rows_are_what_the_lists_hold(server: Server, orders: list[Row]) -> None:
+def test_a_single_row_equals_the_row_of_the_list(server: Server, orders: list[Row]) -> None:
     order = orders[100]
     assert get(server, f"/orders/{order['id']}").json() == {"data": order}
     client = get(server, f"/clients/{order['client_id']}").json()["data"]
@@ -218,7 +216,7 @@ def test_errors_look_like_the_captured_ones(server: Server) -> None:
         {"orderBy": {"nonsense": "asc"}},
     ],
 )
-def test_what_the_service_cannot_handle_is_its_unhandled_503(server: Server, body: Row) -> None:
+def test_an_invalid_query_gets_the_unhandled_503(server: Server, body: Row) -> None:
     answer = get(server, "/orders", body)
     assert answer.status_code == 503
     expected = {"error": "Unknown error", "status": 503, "code": "UNKNOWN_ERROR", "info": []}
@@ -238,20 +236,20 @@ def test_writes_are_refused_and_counted(own: Server) -> None:
 # -- seats -----------------------------------------------------------------------------------------
 
 
-def held(rows: list[Row]) -> Counter[tuple[int, str]]:
-    """Quantities by (show, paid or reserved) that these orders hold."""
+def occupied(rows: list[Row]) -> Counter[tuple[int, str]]:
+    """Return the quantities by (show, paid or reserved) that these orders occupy."""
     found: Counter[tuple[int, str]] = Counter()
     for order in rows:
         for ticket in order["baskets"]:
-            if live(ticket):
+            if is_valid(ticket):
                 kind = "paid" if order["payed"] else "reserved"
                 found[ticket["show_id"], kind] += ticket["quantity"]
     return found
 
 
 def assert_seats_follow_the_orders(world: World) -> dict[int, int]:
-    """Returns free seats by show."""
-    wanted, left = held(world.orders()), {}
+    """Check the seats of all shows, and return the free seats by show."""
+    wanted, left = occupied(world.orders()), {}
     for event in world.events():
         for show in event["shows"]:
             seats = world.seats(show["id"])
@@ -280,7 +278,7 @@ def test_seats_follow_the_orders_as_the_clock_moves() -> None:
     assert all(len(totals) == 1 for totals in capacities.values())
 
 
-def test_seats_follow_actions_on_single_orders() -> None:
+def test_seats_follow_edits_of_single_orders() -> None:
     world = World(orders=500, seed=5, now="2026-05-03")
     before = assert_seats_follow_the_orders(world)
     sold = world.sell(tickets=3)
@@ -333,7 +331,7 @@ def test_barcodes_are_the_valid_tickets_of_a_show(server: Server, orders: list[R
         for order in orders
         if order["payed"]
         for ticket in order["baskets"]
-        if ticket["show_id"] == show and live(ticket)
+        if ticket["show_id"] == show and is_valid(ticket)
     ]
     rows = get(server, f"/shows/{show}/barcodes", {"select": ["barcode", "price"]}).json()
     assert sorted(row["barcode"] for row in rows) == sorted(wanted)
@@ -342,7 +340,7 @@ def test_barcodes_are_the_valid_tickets_of_a_show(server: Server, orders: list[R
 
 # -- rows ------------------------------------------------------------------------------------------
 
-WIDER = {  # documented or told, but not in the captured pages
+WIDER = {  # documented or observed elsewhere, but not in the captured pages
     "price": float, "original_price": float, "ticket_original_price": float,
     "discount_value": float, "ticket_amount": float, "refunded_at": str, "refunded_amount": float,
     "refunded_deduction_amount": float, "fields": dict, "middlename": str,
@@ -355,7 +353,7 @@ LINKS = {"primary_orders", "secondary_orders"}
 
 
 def shape_of(rows: list[Row]) -> dict[str, set[type]]:
-    """Types by path, over all rows."""
+    """Return the types of all rows by path."""
     shape: dict[str, set[type]] = defaultdict(set)
 
     def walk(value: Any, path: str, name: str) -> None:
@@ -377,16 +375,14 @@ def shape_of(rows: list[Row]) -> dict[str, set[type]]:
     [("/orders", "orders_page"), ("/events", "events_page"), ("/clients", "clients_page"),
      ("/discounts", "discounts_page"), ("/promo-codes", "promo_codes_page")],
 )  # fmt: skip
-def test_rows_have_the_shape_of_the_real_ones_field_for_field(
-    server: Server, path: str, file: str
-) -> None:
-    real = shape_of(json.loads((REAL / f"{file}.json").read_text())["data"])
+def test_rows_have_the_fields_and_types_of_real_ones(server: Server, path: str, file: str) -> None:
+    real = shape_of(json.loads((REAL_PAGES / f"{file}.json").read_text())["data"])
     ours = shape_of(listed(server, path, perPage=200))
     assert set(ours) == set(real)
     for field, types in ours.items():
         extra = types - real[field] - {WIDER.get(field.rpartition(".")[2], str)}
         assert not extra - {str} or not types - real[field], (field, types, real[field])
-    for real_row in json.loads((REAL / f"{file}.json").read_text())["data"][:1]:
+    for real_row in json.loads((REAL_PAGES / f"{file}.json").read_text())["data"][:1]:
         ours_row = next(row for row in get(server, path).json()["data"] if not LINKS & set(row))
         assert list(ours_row) == list(real_row)
 
@@ -423,29 +419,29 @@ def test_money_adds_up_in_every_order(orders: list[Row]) -> None:
             assert (ticket["barcode"] is None) == (not order["payed"])
 
 
-def test_stamps_follow_what_happened(orders: list[Row]) -> None:
+def test_timestamps_are_consistent_within_an_order(orders: list[Row]) -> None:
     for order in orders:
-        updated = moment(order["updated_at"])
+        updated = parsed(order["updated_at"])
         for name in ("created_at", "payed_at", "deleted_at"):
-            assert order[name] is None or moment(order[name]) <= updated
+            assert order[name] is None or parsed(order[name]) <= updated
         for ticket in order["baskets"]:
             assert (ticket["deleted_at"] is None) == (order["deleted_at"] is None)
             for name in ("payed_at", "deleted_at"):
-                assert not order[name] or moment(ticket["updated_at"]) >= moment(order[name])
+                assert not order[name] or parsed(ticket["updated_at"]) >= parsed(order[name])
             if ticket["refunded_at"]:
-                assert moment(ticket["refunded_at"]) <= updated
+                assert parsed(ticket["refunded_at"]) <= updated
             if ticket["checked_at"]:
-                assert live(ticket)
-                assert moment(ticket["updated_at"]) >= moment(ticket["checked_at"])
+                assert is_valid(ticket)
+                assert parsed(ticket["updated_at"]) >= parsed(ticket["checked_at"])
         if not order["payed"] and order["deleted_at"]:
-            late = moment(order["deleted_at"]) - moment(order["reserved_to"])
+            late = parsed(order["deleted_at"]) - parsed(order["reserved_to"])
             assert timedelta(minutes=15) <= late <= timedelta(minutes=17)
     ids = [order["id"] for order in orders]
     assert ids == sorted(ids)
     assert all(a["created_at"] <= b["created_at"] for a, b in pairwise(orders))
 
 
-def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Row]) -> None:
+def test_the_world_has_all_kinds_of_orders(orders: list[Row]) -> None:
     paid = [order for order in orders if order["payed"]]
     tickets = [ticket for order in orders for ticket in order["baskets"]]
     free = [order for order in paid if order["price"] == 0]
@@ -465,7 +461,7 @@ def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Ro
         "quantity": any(ticket["quantity"] > 1 for ticket in tickets),
         "exchange": any(order.get("secondary_orders") for order in orders),
         "scan that the order doesn't show": any(
-            t["checked_at"] and moment(t["updated_at"]) > moment(o["updated_at"])
+            t["checked_at"] and parsed(t["updated_at"]) > parsed(o["updated_at"])
             for o in paid for t in o["baskets"]
         ),
         "utm as list": any(order["utm"] == [] for order in orders),
@@ -475,7 +471,7 @@ def test_the_world_has_the_kinds_of_orders_that_the_real_one_has(orders: list[Ro
     assert kinds == dict.fromkeys(kinds, True)
 
 
-def test_exchanged_orders_name_each_other(orders: list[Row]) -> None:
+def test_exchanged_orders_refer_to_each_other(orders: list[Row]) -> None:
     by_id = {order["id"]: order for order in orders}
     exchanged = [order for order in orders if order.get("secondary_orders")]
     for order in exchanged:
@@ -486,20 +482,20 @@ def test_exchanged_orders_name_each_other(orders: list[Row]) -> None:
         assert new["price"] == order["price"]
 
 
-def test_restored_orders_are_alive_again() -> None:
+def test_a_restored_order_is_deleted_only_until_its_restoration() -> None:
     world = World(orders=3000, seed=2, now="2027-03-01")
-    lives = world.history.lives(0, world.moment)
-    restored = [int(id_) for id_ in lives.id[lives.restored_at < world.moment]]
+    timelines = world.order_chunks.timelines(0, world.timestamp)
+    restored = [int(id_) for id_ in timelines.id[timelines.restored_at < world.timestamp]]
     assert restored
     order = world.order(restored[0])
-    changed = lives.dies_at[list(lives.id).index(restored[0])]
+    changed = timelines.deletion_at[list(timelines.id).index(restored[0])]
     world.now = int(changed) + 60
     assert world.order(restored[0])["deleted_at"] is not None
     assert order["deleted_at"] is None
-    assert all(live(ticket) for ticket in order["baskets"])
+    assert all(is_valid(ticket) for ticket in order["baskets"])
 
 
-def test_personal_data_is_named_and_stays_out_of_everything_else(server: Server) -> None:
+def test_personal_data_is_listed_and_is_in_no_other_row(server: Server) -> None:
     world = world_of(server)
     personal = set(world.personal_data(3000))
     assert len(personal) > 1000
@@ -509,10 +505,10 @@ def test_personal_data_is_named_and_stays_out_of_everything_else(server: Server)
     assert not [data for data in personal if data in events]
 
 
-# -- the clock and actions -------------------------------------------------------------------------
+# -- the clock and edits ---------------------------------------------------------------------------
 
 
-def test_the_clock_is_set_over_http_and_everything_follows(own: Server) -> None:
+def test_the_clock_is_set_over_http_and_decides_what_is_visible(own: Server) -> None:
     before = get(own, "/orders").json()["paging"]["total"]
     answer = requests.post(f"{own.origin}/sandbox/clock", json={"advance_hours": 240}, timeout=5)
     assert answer.json() == {"now": "2026-07-11T12:00:00+03:00"}
@@ -521,12 +517,12 @@ def test_the_clock_is_set_over_http_and_everything_follows(own: Server) -> None:
     requests.post(f"{own.origin}/sandbox/clock", json={"now": "2026-01-05"}, timeout=5)
     assert get(own, "/orders").json()["paging"]["total"] < before
     newest = get(own, "/orders", {"orderBy": {"id": "desc"}}).json()["data"][0]
-    assert moment(newest["updated_at"]) < moment("2026-01-05T00:00:00+03:00")
+    assert parsed(newest["updated_at"]) < parsed("2026-01-05T00:00:00+03:00")
     wrong = requests.post(f"{own.origin}/sandbox/clock", json={"now": "soon"}, timeout=5)
     assert wrong.status_code == 400
 
 
-def test_a_later_view_changes_only_what_is_stamped_later() -> None:
+def test_a_row_that_changes_gets_a_later_updated_at() -> None:
     world = World(orders=2000, seed=4, now=NOW)
     before = {order["id"]: order for order in world.orders()}
     world.advance(hours=72)
@@ -536,11 +532,11 @@ def test_a_later_view_changes_only_what_is_stamped_later() -> None:
         if old and old != order:
             changed += 1
             stamps = [order["updated_at"], *(t["updated_at"] for t in order["baskets"])]
-            assert max(map(moment, stamps)) > moment(NOW)
+            assert max(map(parsed, stamps)) > parsed(NOW)
     assert changed > 5
 
 
-def test_actions_change_one_order_and_are_seen_everywhere(own: Server) -> None:
+def test_an_edit_changes_one_order_in_all_lists(own: Server) -> None:
     world = world_of(own)
     total = world.count()
     sold = world.sell(tickets=3, price=100.5)
@@ -573,16 +569,16 @@ def test_actions_change_one_order_and_are_seen_everywhere(own: Server) -> None:
     assert world.order(sold)["baskets"][2]["id"] == third
 
 
-def test_actions_work_on_generated_orders_however_old(own: Server) -> None:
+def test_generated_orders_of_any_age_can_be_edited(own: Server) -> None:
     world = world_of(own)
-    old = next(o for o in world.orders() if o["payed"] and all(map(live, o["baskets"])))
+    old = next(o for o in world.orders() if o["payed"] and all(map(is_valid, o["baskets"])))
     world.cancel(old["id"])
     recent = listed(own, "/orders", where("updated_at", NOW, ">="))
     assert [order["id"] for order in recent] == [old["id"]]
     world.advance(hours=1)
     world.restore(old["id"])
     assert world.order(old["id"])["deleted_at"] is None
-    world.now = moment(NOW) - timedelta(hours=1)
+    world.now = parsed(NOW) - timedelta(hours=1)
     assert world.order(old["id"]) == old
     world.now = NOW
     new = world.exchange(world.sell(tickets=1))
@@ -608,7 +604,7 @@ for world in (World(orders=2000, seed=9, now="2026-09-01"), demo_world(now="2026
 
 def run(code: str, **environment: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True,
         env={**os.environ, **environment},
     )  # fmt: skip
     return result.stdout
@@ -625,7 +621,7 @@ def test_another_seed_is_another_organiser() -> None:
     assert len({sha256(text.encode()).hexdigest() for text in texts}) == 2
 
 
-def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
+def test_the_demo_world_gains_orders_and_keeps_old_ones() -> None:
     today, tomorrow = demo_world(now="2026-11-21"), demo_world(now="2026-11-22")
     assert 10 < tomorrow.count() - today.count() < 120
     assert today.orders(0, 500) == tomorrow.orders(0, 500)
@@ -633,7 +629,7 @@ def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
         show
         for event in today.events()
         for show in event["shows"]
-        if show["is_active"] and moment(show["sale_finish_date"]) > today.now
+        if show["is_active"] and parsed(show["sale_finish_date"]) > today.now
     ]
     assert len(on_sale) > 3
 
@@ -641,12 +637,12 @@ def test_the_demo_world_gains_orders_but_never_changes_its_past() -> None:
 HUGE = """
 import json, re
 from sandbox import World
-from sandbox.query import parse
+from sandbox.search.query import parse_query
 world = World(orders=10_000_000, seed=1, now="2027-02-01")
 orders = world.tables["orders"]
 def page(body):
     before = world.search.chunks_scanned
-    rows, paging = world.search.page(orders, parse(body), world.moment)
+    rows, paging = world.search.page(orders, parse_query(body), world.timestamp)
     return [len(rows), paging["total"], world.search.chunks_scanned - before]
 since = [{"column": "updated_at", "operator": ">=", "value": "2026-12-20T00:00:00+03:00"}]
 rich = [{"column": "price", "operator": ">", "value": 9000}]
@@ -667,11 +663,11 @@ def test_ten_million_orders_fit_into_300_mb_and_are_counted_once() -> None:
     assert found["peak_kb"] < 300_000
     assert deep[:2] == [50, 10_000_000]
     assert recent[0] == 50
-    assert recent[2] < found["chunks"] / 5  # a time range looks at its stretch only
+    assert recent[2] < found["chunks"] / 5  # a period is searched in its own chunks only
     assert rich[2] >= found["chunks"]
     assert recent_2[2] <= 1
     assert rich_2[2] <= 1
-    assert rich_tomorrow[2] <= 2  # what is settled isn't counted again
+    assert rich_tomorrow[2] <= 2  # chunks that can no longer change are not counted again
 
 
 # -- recorded pages --------------------------------------------------------------------------------
@@ -679,8 +675,8 @@ def test_ten_million_orders_fit_into_300_mb_and_are_counted_once() -> None:
 
 def test_recorded_pages_are_served_with_the_same_filters() -> None:
     plan = {"A-1;1": {"id": "A-1;1", "zone_id": "A", "max_quantity": 5, "free_quantity": 2}}
-    world = RecordedWorld(REAL, now="2021-06-01T00:00:00+03:00", seats={152887: plan})
-    rows = json.loads((REAL / "orders_page.json").read_text())["data"]
+    world = RecordedWorld(REAL_PAGES, now="2021-06-01T00:00:00+03:00", seats={152887: plan})
+    rows = json.loads((REAL_PAGES / "orders_page.json").read_text())["data"]
     with serve(world) as server:
         assert get(server, "/orders").json()["data"] == rows
         unpaid = listed(server, "/orders", where("payed", 0))
@@ -700,7 +696,7 @@ def test_recorded_pages_are_served_with_the_same_filters() -> None:
 # -- partners --------------------------------------------------------------------------------------
 
 
-def test_the_partners_api_answers_get_and_post_alike(server: Server, orders: list[Row]) -> None:
+def test_the_partners_api_treats_get_and_post_alike(server: Server, orders: list[Row]) -> None:
     headers = {"Authorization": f"Bearer {server.token}"}
     url = server.partners_url
     wrong = requests.get(f"{url}/events/lists", headers={"Authorization": "Bearer x"}, timeout=5)
@@ -724,7 +720,7 @@ def test_the_partners_api_answers_get_and_post_alike(server: Server, orders: lis
 # -- faults ----------------------------------------------------------------------------------------
 
 
-def test_a_status_fault_strikes_so_many_times_after_so_many_requests(own: Server) -> None:
+def test_a_status_fault_skips_and_applies_as_often_as_configured(own: Server) -> None:
     own.faults.append(Fault("/orders", times=2, after=1, kind="status", status=502))
     own.faults.append(Fault("/events", times=1, kind="status", status=429, body="json",
                             retry_after=3))  # fmt: skip
@@ -751,22 +747,22 @@ def test_faults_break_the_connection(own: Server) -> None:
     assert time.monotonic() - started > 0.15
 
 
-def test_faults_spoil_the_answer(own: Server) -> None:
-    whole = get(own, "/orders").json()
+def test_faults_change_the_response(own: Server) -> None:
+    unchanged = get(own, "/orders").json()
     second = {"where": [where("payed", 0)], "page": 2}
     own.faults[:] = [Fault(kind="html")]
     assert get(own, "/orders").text.startswith("<!DOCTYPE html>")
     own.faults[:] = [Fault(kind="no_data")]
     assert list(get(own, "/orders").json()) == ["paging"]
     own.faults[:] = [Fault(kind="ignore_where")]
-    assert get(own, "/orders", {"where": [where("payed", 0)]}).json() == whole
+    assert get(own, "/orders", {"where": [where("payed", 0)]}).json() == unchanged
     own.faults[:] = [Fault(kind="repeat_page")]
     repeated = get(own, "/orders", second).json()
     own.faults.clear()
     assert repeated["data"] == get(own, "/orders", {**second, "page": 1}).json()["data"]
     assert repeated["paging"]["currentPage"] == 2
     own.faults[:] = [Fault(kind="wrong_total")]
-    assert get(own, "/orders").json()["paging"]["total"] == whole["paging"]["total"] + 7
+    assert get(own, "/orders").json()["paging"]["total"] == unchanged["paging"]["total"] + 7
     own.faults[:] = [Fault(kind="only_query")]
     query = "?page=2&where=" + json.dumps(second["where"])
     by_query = get(own, "/orders", {"page": 5}, query).json()
@@ -816,9 +812,9 @@ def test_a_connection_is_kept_alive(own: Server) -> None:
         assert (pool.num_connections, pool.num_requests) == (1, 3)
 
 
-def test_the_command_serves_until_it_is_told_to_stop() -> None:
+def test_the_command_serves_until_sigterm() -> None:
     command = [sys.executable, "-m", "sandbox", "--orders", "300", "--port", "0", "--now", NOW]
-    process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     url = process.stdout.readline().split()[-1]
     token = process.stdout.readline().split()[-1]

@@ -1,8 +1,9 @@
-"""Recorded answers: the client on them without a socket, a whole run, and what may be in them."""
+"""Cassettes: the client replays them without a socket, a run loads them, and they are scrubbed."""
 
 import json
 import re
 import socket
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ Row = dict[str, Any]
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("a test on recorded answers reached for the network")
+        raise AssertionError("a test with a cassette used the network")
 
     for name in ("connect", "connect_ex", "sendto", "bind"):
         monkeypatch.setattr(socket.socket, name, refuse)
@@ -62,7 +63,7 @@ def world() -> World:
 
 
 def read(name: str) -> tuple[Any, Any]:
-    """(what the client makes of a cassette, the cassette)."""
+    """Return (rows that the client reads from a cassette, the cassette)."""
     with played(name) as cassette:
         return CASES[name].read(client_for(CASES[name])), cassette
 
@@ -77,10 +78,10 @@ def since_lately(world: World, column: str) -> list[Row]:
 
 def listed(world: World, name: str) -> list[Row]:
     table = world.tables[name]
-    return table.rows(table.chunk(0, world.moment).keys.tolist(), world.moment)
+    return table.rows(table.chunk(0, world.timestamp).keys.tolist(), world.timestamp)
 
 
-WHOLE_LISTS = {
+FULL_LISTS: dict[str, Callable[[World], list[Row]]] = {
     "orders": lambda world: since_lately(world, "payed_at"),
     "orders_walk": lambda world: since_lately(world, "updated_at"),
     "orders_none": lambda world: [],
@@ -91,13 +92,13 @@ WHOLE_LISTS = {
 }
 
 
-@pytest.mark.parametrize("name", WHOLE_LISTS)
-def test_a_recorded_list_is_read_whole_and_in_order(
+@pytest.mark.parametrize("name", FULL_LISTS)
+def test_a_recorded_list_is_read_in_full_and_in_order(
     name: str, world: World, no_network: None
 ) -> None:
     rows, cassette = read(name)
 
-    assert ids(rows) == ids(WHOLE_LISTS[name](world))
+    assert ids(rows) == ids(FULL_LISTS[name](world))
     assert all("_fetched_at" in row for row in rows)
     assert cassette.all_played
 
@@ -110,7 +111,7 @@ def test_the_recorded_lists_have_several_pages(no_network: None) -> None:
     }
 
 
-def test_single_rows_are_read_from_recorded_answers(world: World, no_network: None) -> None:
+def test_single_rows_are_read_from_cassettes(world: World, no_network: None) -> None:
     order, event, client = (read(name)[0] for name in ("order", "event", "client"))
 
     assert (order["id"], event["id"], client["id"]) == (ORDER, EVENT, CLIENT)
@@ -132,7 +133,9 @@ def test_seats_are_read_flat_and_by_zone_with_the_same_sums(world: World, no_net
             )
 
 
-def test_barcodes_come_as_a_bare_list_and_clients_by_a_walk(world: World, no_network: None) -> None:
+def test_barcodes_are_a_bare_list_and_clients_are_read_by_id(
+    world: World, no_network: None
+) -> None:
     tickets, clients = read("barcodes")[0], read("clients")[0]
 
     assert len(tickets) == len(world.barcodes(SHOW) or []) > 0
@@ -141,7 +144,7 @@ def test_barcodes_come_as_a_bare_list_and_clients_by_a_walk(world: World, no_net
     assert {order["client_id"] for order in world.orders()} <= set(ids(clients))
 
 
-def test_a_whole_recorded_account_holds_all_its_money(world: World, no_network: None) -> None:
+def test_a_recorded_account_contains_all_its_money(world: World, no_network: None) -> None:
     account, cassette = read("account")
 
     _, tickets = order_tables(account["orders"], RowContext(b"salt"))
@@ -175,7 +178,7 @@ ERRORS: dict[str, tuple[type[QTicketsError], str]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_recorded_failure_ends_with_its_own_words(name: str, no_network: None) -> None:
+def test_a_recorded_failure_raises_its_own_error(name: str, no_network: None) -> None:
     error, words = ERRORS[name]
 
     with played(name) as cassette, pytest.raises(error, match=words):
@@ -185,21 +188,21 @@ def test_a_recorded_failure_ends_with_its_own_words(name: str, no_network: None)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith("_then_200")])
-def test_recorded_trouble_that_passes_is_retried(name: str, no_network: None) -> None:
+def test_a_recorded_temporary_failure_is_retried(name: str, no_network: None) -> None:
     rows, cassette = read(name)
 
     assert ids(rows) == [ORDER]
     assert cassette.play_count == len(cassette) == 2
 
 
-# -- the recordings themselves --------------------------------------------------------------------
+# -- the contents of the cassettes ----------------------------------------------------------------
 
 
 def texts() -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(CASSETTES.iterdir())}
 
 
-def test_every_case_has_its_cassette_and_every_cassette_its_case() -> None:
+def test_cases_and_cassettes_correspond() -> None:
     assert set(texts()) == {f"{name}.yaml" for name in CASES}
     assert {name for name in CASES if name[0].isdigit()} == {
         *ERRORS,
@@ -230,7 +233,7 @@ def test_the_cassettes_are_small_enough_to_read() -> None:
         r'"(email|phone|surname|middlename|client_\w*name|inn|kpp|comment)":"[^"]',
     ],
 )
-def test_no_cassette_holds_a_token_a_person_a_link_or_a_code(pattern: str) -> None:
+def test_no_cassette_contains_tokens_personal_data_links_or_barcodes(pattern: str) -> None:
     found = {
         name: match[0] for name, text in texts().items() if (match := re.search(pattern, text))
     }
@@ -238,7 +241,7 @@ def test_no_cassette_holds_a_token_a_person_a_link_or_a_code(pattern: str) -> No
     assert found == {}
 
 
-def test_nobody_of_the_recorded_organiser_is_in_the_cassettes(world: World) -> None:
+def test_no_personal_data_of_the_organiser_is_in_the_cassettes(world: World) -> None:
     everything = "\n".join(texts().values())
 
     secrets = {secret for secret in world.personal_data() if len(secret) > 5} | {TOKEN}
@@ -253,7 +256,7 @@ def test_recording_again_gives_the_same_bytes(tmp_path: Path) -> None:
     assert json.dumps(again, sort_keys=True) == json.dumps(texts(), sort_keys=True)
 
 
-# -- a whole run on a recording -------------------------------------------------------------------
+# -- runs with a cassette -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -269,7 +272,7 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def environment(home: Path, empty_server: LocalServer) -> dict[str, str]:
-    """Nothing is set but where the data go."""
+    """Only the folder of the data is set."""
     return {"QTICKETS_HOME": str(home)}
 
 
@@ -278,7 +281,7 @@ def command(environment: dict[str, str], *arguments: str) -> Result:
 
 
 def newest_rows(marts: Marts) -> dict[str, list[Row]]:
-    """What the raw tables say, but for when it was fetched."""
+    """Return the rows of the raw tables without the time of the load."""
     return {
         table: marts.raw(
             f"SELECT * EXCEPT (_fetched_at, _dlt_load_id) FROM zakaz_raw.{table} FINAL ORDER BY ALL"
@@ -287,7 +290,7 @@ def newest_rows(marts: Marts) -> dict[str, list[Row]]:
     }
 
 
-def test_an_offline_run_goes_all_the_way_and_a_second_one_changes_nothing(
+def test_an_offline_run_builds_the_marts_and_a_second_one_changes_nothing(
     environment: dict[str, str], marts: Marts, world: World, only_this_machine: None
 ) -> None:
     first = command(environment, "--offline")
@@ -316,7 +319,7 @@ def test_an_offline_run_goes_all_the_way_and_a_second_one_changes_nothing(
     assert [row["mode"] for row in starts] == ["offline", "offline"]
 
 
-def test_recorded_sales_are_never_mixed_with_others_and_can_be_dropped(
+def test_offline_data_are_never_mixed_with_others_and_can_be_dropped(
     environment: dict[str, str], marts: Marts, empty_server: LocalServer
 ) -> None:
     live = {**environment, "QTICKETS_TOKEN": "a-token", "QTICKETS_BASE_URL": "http://127.0.0.1:9"}
@@ -341,7 +344,7 @@ def test_an_offline_dry_run_counts_the_recorded_account(
     assert result.exit_code == 0, result.output
     paid = [order for order in world.orders() if order["payed_at"]]
     counted = re.search(r"3 new or changed events with 6 shows, (\d+) orders", result.stdout)
-    # Those of the last two hours are looked at twice: as new, and as changed.
+    # Orders of the last two hours are counted twice: as new, and as changed.
     assert counted and len(paid) <= int(counted[1]) <= len(paid) + 2
     assert "no ClickHouse writes" in result.stdout
 
@@ -358,7 +361,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_recording_that_cannot_be_used_is_one_clear_line(
+def test_an_unusable_cassette_is_reported_in_one_line(
     name: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     text, words = BROKEN[name]
@@ -373,7 +376,7 @@ def test_a_recording_that_cannot_be_used_is_one_clear_line(
     assert line.startswith("Failed: --offline ") and words in line
 
 
-def test_a_recording_without_the_flag_is_refused(environment: dict[str, str]) -> None:
+def test_a_recording_without_the_option_is_refused(environment: dict[str, str]) -> None:
     result = command(environment, "some.yaml")
 
     assert result.exit_code == 2

@@ -1,52 +1,56 @@
-"""The Partners API, as far as a reader needs it: events, offers and the search for tickets.
+"""The reading part of the Partners API: events, offers and the search for tickets.
 
-Documented shapes; GET and POST are equal, and a wrong key is a 200 that says so in its body.
+Payloads are as documented. GET and POST are equivalent. A wrong key gets a 200 with an error in its
+body.
 """
 
 import re
 from hashlib import sha1
 from typing import Any
 
-from sandbox.search.query import parse
-from sandbox.search.search import Row
-from sandbox.server.answers import Answer, Organiser, on_sale
+from sandbox.search.query import parse_query
+from sandbox.server.rest_api import Organiser, Response
+from sandbox.world.order_payloads import Row
+from sandbox.world.schedule import is_on_sale
 
 BASE_PATH = "/api/partners/v1"
 
 
-def wrong_key() -> Answer:
+def wrong_key() -> Response:
+    """Return the response to a wrong key."""
     error = {"status": "error", "code": "WRONG_AUTHORIZATION", "message": "Wrong authorization"}
-    return Answer(200, error)
+    return Response(200, error)
 
 
-def answer(world: Organiser, path: str, body: Any) -> Answer:
-    """The answer to a GET or POST of a path below the Partners API's base path."""
+def read(world: Organiser, path: str, body: Any) -> Response:
+    """Return the response to a GET or POST of a path below `BASE_PATH`."""
     if path == "/events/lists":
-        return Answer(200, {"status": "success", "result": _upcoming(world)})
+        return Response(200, {"status": "success", "result": _upcoming(world)})
     if found := re.fullmatch(r"/events/offers/(\d+)(?:/(\d+))?", path):
         return _offers(world, int(found[1]), int(found[2] or 0))
     if re.fullmatch(r"/tickets/find(/\d+){0,2}", path):
         wanted = body.get("filter") if isinstance(body, dict) else None
-        return Answer(200, {"status": "success", "result": _found(world, wanted or {})})
-    return Answer(404)
+        return Response(200, {"status": "success", "result": _find(world, wanted or {})})
+    return Response(404)
 
 
 def _upcoming(world: Organiser) -> list[Row]:
-    table, now = world.tables["events"], world.moment
+    """Return a row for each show on sale."""
+    table, now = world.tables["events"], world.timestamp
     events: list[Row] = []
     page = 1
-    while rows := world.search.page(table, parse({"page": page, "perPage": 50}), now)[0]:
+    while rows := world.search.page(table, parse_query({"page": page, "perPage": 50}), now)[0]:
         events, page = events + rows, page + 1
     return [
         _event_and_show(event, show)
         for event in events
         for show in event["shows"]
-        if not event["deleted_at"] and on_sale(show, now)
+        if not event["deleted_at"] and is_on_sale(show, now)
     ]
 
 
 def _event_and_show(event: Row, show: Row) -> Row:
-    stamp = f"{show['id']}/{show['updated_at']}/{event['updated_at']}"
+    version = f"{show['id']}/{show['updated_at']}/{event['updated_at']}"
     return {
         "event_id": event["id"],
         "show_id": show["id"],
@@ -64,11 +68,11 @@ def _event_and_show(event: Row, show: Row) -> Row:
         "fanid_required": False,
         "has_document_verification": False,
         "integrations": [],
-        "last_update_hash": sha1(stamp.encode(), usedforsecurity=False).hexdigest(),
+        "last_update_hash": sha1(version.encode(), usedforsecurity=False).hexdigest(),
     }
 
 
-def _offers(world: Organiser, event_id: int, show_id: int) -> Answer:
+def _offers(world: Organiser, event_id: int, show_id: int) -> Response:
     for row in _upcoming(world):
         if row["event_id"] == event_id and show_id in (0, row["show_id"]):
             seats = {
@@ -76,18 +80,18 @@ def _offers(world: Organiser, event_id: int, show_id: int) -> Answer:
                 for seat in world.seats(row["show_id"]) or []
             }
             offers = {"full": {"name": "Полный", "seats": seats}}
-            return Answer(200, {**row, "status": "success", "offers": offers})
+            return Response(200, {**row, "status": "success", "offers": offers})
     error = {"status": "error", "code": "EVENT_NOT_FOUND", "message": "Event not found"}
-    return Answer(200, error)
+    return Response(200, error)
 
 
-def _found(world: Organiser, wanted: Row) -> list[Row]:
-    """Tickets by `id`, or by `barcode` among the newest thousand orders."""
+def _find(world: Organiser, wanted: Row) -> list[Row]:
+    """Return tickets by `id`, or by `barcode` among the newest thousand orders."""
     ids, barcodes = (_as_list(wanted.get(name)) for name in ("id", "barcode"))
-    tickets = [world.tables["baskets"].get(int(id_), world.moment) for id_ in ids]
+    tickets = [world.tables["baskets"].get(int(id_), world.timestamp) for id_ in ids]
     for page in range(1, 6 if barcodes else 1):
-        query = parse({"orderBy": {"id": "desc"}, "perPage": 200, "page": page})
-        orders = world.search.page(world.tables["orders"], query, world.moment)[0]
+        query = parse_query({"orderBy": {"id": "desc"}, "perPage": 200, "page": page})
+        orders = world.search.page(world.tables["orders"], query, world.timestamp)[0]
         tickets += [
             ticket
             for order in orders
@@ -98,7 +102,7 @@ def _found(world: Organiser, wanted: Row) -> list[Row]:
 
 
 def _as_list(value: Any) -> list[Any]:
-    return [each for each in (value if isinstance(value, list) else [value]) if each is not None]
+    return [item for item in (value if isinstance(value, list) else [value]) if item is not None]
 
 
 def _ticket(ticket: Row) -> Row:

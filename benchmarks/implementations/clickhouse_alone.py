@@ -1,7 +1,7 @@
-"""The limit: ClickHouse reads the orders from the file by itself, in one pass, on all cores.
+"""The upper limit: ClickHouse reads the orders from the file in one pass, on all cores.
 
-Two materialized views make orders and tickets of each line, as the raw tables hold them, with the
-same types, engine and order.
+Two materialized views convert each line to orders and tickets with the types, engines and sorting
+keys of the raw tables.
 """
 
 import importlib
@@ -51,7 +51,7 @@ SET input_format_null_as_default = 1;
 
 def load(file: OrderFile, orders: int, home: Path) -> Cost:
     home.mkdir(parents=True, exist_ok=True)
-    # The engine lives as long as the process and takes one call.
+    # The engine lives as long as the process and accepts one call.
     query = importlib.import_module("chdb._chdb").query
     statements = STATEMENTS.format(
         orders=_columns(ORDERS),
@@ -65,18 +65,18 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
         limit=orders,
     )
     with measured() as cost:
-        answer = query(SETTINGS + statements, "TabSeparated", path=str(home / "alone"))
-    cost.rows = int(str(answer))
+        result = query(SETTINGS + statements, "TabSeparated", path=str(home / "alone"))
+    cost.rows = int(str(result))
     return cost
 
 
 def _columns(table: RawTable) -> str:
-    """Columns as dlt makes them."""
+    """Return the columns of a table as dlt creates them."""
     return ", ".join(_column(column) for column in table.columns)
 
 
 def _fields(table: RawTable) -> str:
-    """What is read of the JSON."""
+    """Return the columns that are fields of the JSON."""
     return ", ".join(_column(column) for column in table.field_columns)
 
 

@@ -1,4 +1,4 @@
-"""Rows of `/orders`, field for field as the live service gives them, with tickets in `baskets`."""
+"""Rows of `/orders` with the fields of the live service, and their tickets in `baskets`."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sandbox.world.buyers import clients
+from sandbox.world.plan import WorldPlan
 from sandbox.world.seeded_random import Ints
-from sandbox.world.timelines import TICKETS_PER_ID, Blueprint, Lives
+from sandbox.world.timelines import TICKETS_PER_ID, OrderTimelines
 from sandbox.world.timestamps import NEVER, iso
 
 Row = dict[str, Any]
@@ -26,11 +27,11 @@ _CAMPAIGNS = (
 
 
 class Ticket(NamedTuple):
-    """What makes one ticket; money in kopecks, moments in seconds, NEVER for null."""
+    """The data of a ticket: money in kopecks, times in seconds, NEVER for null."""
 
     id: int
     bits: int
-    """64 random bits for its codes."""
+    """64 random bits, from which its codes are made."""
     show_id: int
     seat_id: str
     seat_name: str
@@ -46,7 +47,7 @@ class Ticket(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What makes one order."""
+    """The data of an order, in the same units."""
 
     id: int
     bits: int
@@ -65,28 +66,28 @@ class Order(NamedTuple):
 
 
 def amount(kopecks: int) -> int | float:
-    """Money as the service writes it: 343, and 343.5 where there are kopecks."""
+    """Return money as the service writes it: 343, or 343.5 if there are kopecks."""
     return kopecks // 100 if kopecks % 100 == 0 else kopecks / 100
 
 
 def deduction_of(ticket_id: int, paid: int) -> int:
-    """What a refund keeps back: a tenth of the price of every third ticket, in kopecks."""
+    """Return the deduction of a refund in kopecks: 10 % for every third order, else 0."""
     return paid // 1000 * 100 if ticket_id // TICKETS_PER_ID % 3 == 0 else 0
 
 
 def _code(bits: int) -> str:
-    """Ten letters and digits."""
+    """Return a code of ten letters and digits."""
     return b64encode(bits.to_bytes(8, "big"), b"qt")[:10].decode()
 
 
 def order_row(order: Order) -> Row:
-    """An order as in `/orders`."""
+    """Return a row of `/orders`."""
     first = order.bits
     code, secret = _code(first), f"{first:016x}{first ^ order.id:016x}"
     paid = order.paid < NEVER
     total = sum(ticket.quantity * (ticket.original - ticket.discount) for ticket in order.tickets)
-    card = first % 100
-    by_card = card < 80
+    payment = first % 100
+    by_card = payment < 80
     company = _company(first) if first >> 8 & 127 == 0 else None
     tickets = [ticket_row(ticket, order.client, company) for ticket in order.tickets]
     return {
@@ -99,7 +100,7 @@ def order_row(order: Order) -> Row:
         "site_id": SITE_ID,
         "site": {"id": SITE_ID, "host": "tickets.example.ru"},
         "payment_id": PAYMENT_ID,
-        "payment_type_id": "card" if by_card else "4326371" if card < 94 else "3449832",
+        "payment_type_id": "card" if by_card else "4326371" if payment < 94 else "3449832",
         "payment_card_number": f"{400000 + first % 199999}******{first % 9973:04d}"
         if paid and by_card and total
         else None,
@@ -145,7 +146,7 @@ _NO_COMPANY = dict.fromkeys(_company(0))
 
 
 def ticket_row(ticket: Ticket, client: Row, company: Row | None) -> Row:
-    """A ticket as in `baskets` of an order. A barcode exists once the order is paid."""
+    """Return a row of an order's `baskets`. A ticket has a barcode once its order is paid."""
     details, bits = client["details"], ticket.bits
     paid = ticket.paid < NEVER
     code, secret = _code(bits), f"{bits:016x}{bits ^ 0x5DEECE66D1234567:016x}"
@@ -187,14 +188,14 @@ def ticket_row(ticket: Ticket, client: Row, company: Row | None) -> Row:
         "refunds": [],
     }
     if ticket.refunded < NEVER:
-        whole = price * ticket.quantity
-        mark_refunded(row, ticket.refunded, whole, deduction_of(ticket.id, whole))
+        amount_paid = price * ticket.quantity
+        mark_refunded(row, ticket.refunded, amount_paid, deduction_of(ticket.id, amount_paid))
     return row
 
 
-def mark_refunded(row: Row, moment: int, paid: int, deduction: int) -> None:
-    """Marks a ticket refunded: `paid - deduction` kopecks were given back, the rest kept."""
-    row["refunded_at"] = iso(moment)
+def mark_refunded(row: Row, timestamp: int, paid: int, deduction: int) -> None:
+    """Mark a ticket as refunded: `paid - deduction` kopecks were paid back."""
+    row["refunded_at"] = iso(timestamp)
     row["refunded_amount"] = amount(paid - deduction)
     row["refunded_deduction_amount"] = amount(deduction)
     row["refunds"] = [
@@ -203,13 +204,13 @@ def mark_refunded(row: Row, moment: int, paid: int, deduction: int) -> None:
             "basket_id": row["id"],
             "amount": amount(paid - deduction),
             "deduction_amount": amount(deduction),
-            "created_at": iso(moment),
+            "created_at": iso(timestamp),
         }
     ]
 
 
 def short_order(row: Row) -> Row:
-    """An order as it stands in `primary_orders` and `secondary_orders` of an exchange."""
+    """Return the short form that `primary_orders` and `secondary_orders` contain."""
     names = (
         "id", "uniqid", "payed", "payed_at", "price", "original_price", "currency_id",
         "created_at", "updated_at", "deleted_at",
@@ -221,7 +222,7 @@ PLACES_IN_ROW = 25
 
 
 def seat_of(zone: tuple[str, str], numbered: bool, places: int, bits: int) -> tuple[str, str]:
-    """(seat_id, seat_name) of some seat of a zone of so many places, or of an admission zone."""
+    """Return (seat_id, seat_name) of a random place of a zone, or of an admission zone."""
     slug, name = zone
     if not numbered:
         return f"{slug}-1;1", name
@@ -230,44 +231,55 @@ def seat_of(zone: tuple[str, str], numbered: bool, places: int, bits: int) -> tu
 
 
 def order_rows(
-    plan: Blueprint, index: Sequence[int] | Ints, now: int, linked: bool = True
+    plan: WorldPlan, index: Sequence[int] | Ints, now: int, linked: bool = True
 ) -> list[Row]:
-    """The orders with these indices as they are at `now`, in full."""
-    lives = Lives(plan, np.asarray(index, dtype=np.int64))
-    if not len(lives.index):
+    """Return the orders with these indices as they are at `now`.
+
+    Args:
+        linked: Fill `primary_orders` and `secondary_orders` of exchanged orders.
+    """
+    timelines = OrderTimelines(plan, np.asarray(index, dtype=np.int64))
+    if not len(timelines.index):
         return []
-    tickets = _tickets(lives, now)
+    tickets = _tickets(timelines, now)
     orders = zip(
-        lives.id.tolist(),
-        plan.dice.bits("order", lives.id).tolist(),
-        clients(plan.dice, lives.client.tolist()),
-        lives.column("event_id", now).tolist(),
-        lives.column("currency_id", now).tolist(),
-        _nullable(lives.column("discount_id", now)),
-        _nullable(lives.column("promo_code_id", now)),
-        lives.created.tolist(),
-        lives.column("payed_at", now).tolist(),
-        lives.updated_at(now).tolist(),
-        lives.deleted_at(now).tolist(),
-        lives.reserved_to.tolist(),
-        lives.extended.tolist(),
+        timelines.id.tolist(),
+        plan.random.bits("order", timelines.id).tolist(),
+        clients(plan.random, timelines.client.tolist()),
+        timelines.column("event_id", now).tolist(),
+        timelines.column("currency_id", now).tolist(),
+        _nullable(timelines.column("discount_id", now)),
+        _nullable(timelines.column("promo_code_id", now)),
+        timelines.created.tolist(),
+        timelines.column("payed_at", now).tolist(),
+        timelines.updated_at(now).tolist(),
+        timelines.deleted_at(now).tolist(),
+        timelines.reserved_to.tolist(),
+        timelines.extended.tolist(),
         (
             tickets[start : start + count]
-            for start, count in zip(lives.starts.tolist(), lives.count.tolist(), strict=True)
+            for start, count in zip(
+                timelines.starts.tolist(), timelines.count.tolist(), strict=True
+            )
         ),
         strict=True,
     )
     rows = [order_row(Order(*order)) for order in orders]
     if linked:
-        _link_exchanges(lives, rows, now)
+        _link_exchanges(timelines, rows, now)
     return rows
 
 
-def _tickets(lives: Lives, now: int) -> list[Ticket]:
-    """All tickets of the orders, order by order."""
-    plan, show, zone, order_of = lives.plan, lives.ticket_show, lives.zone, lives.order_of
-    ids = lives.ticket_column("id", now)
-    bits = plan.dice.bits("ticket", ids).tolist()
+def _tickets(timelines: OrderTimelines, now: int) -> list[Ticket]:
+    """Return the tickets of all orders, in the order of the orders."""
+    plan, show, zone, order_of = (
+        timelines.plan,
+        timelines.ticket_show,
+        timelines.zone,
+        timelines.order_of,
+    )
+    ids = timelines.ticket_column("id", now)
+    bits = plan.random.bits("ticket", ids).tolist()
     zones = [
         plan.schedule.shows[number].zones()[place]
         for number, place in zip(show.tolist(), zone.tolist(), strict=True)
@@ -283,28 +295,29 @@ def _tickets(lives: Lives, now: int) -> list[Ticket]:
             plan.schedule.show_id[show].tolist(),
             seat_ids,
             seat_names,
-            lives.original_price.tolist(),
-            lives.discount_value.tolist(),
-            lives.quantity.tolist(),
-            lives.ticket_column("created_at", now).tolist(),
-            lives.column("payed_at", now)[order_of].tolist(),
-            lives.ticket_column("deleted_at", now).tolist(),
-            lives.ticket_column("refunded_at", now).tolist(),
-            lives.ticket_column("checked_at", now).tolist(),
-            lives.ticket_updated_at(now).tolist(),
+            timelines.original_price.tolist(),
+            timelines.discount_value.tolist(),
+            timelines.quantity.tolist(),
+            timelines.ticket_column("created_at", now).tolist(),
+            timelines.column("payed_at", now)[order_of].tolist(),
+            timelines.ticket_column("deleted_at", now).tolist(),
+            timelines.ticket_column("refunded_at", now).tolist(),
+            timelines.ticket_column("checked_at", now).tolist(),
+            timelines.ticket_updated_at(now).tolist(),
         )
     )
 
 
-def _link_exchanges(lives: Lives, rows: list[Row], now: int) -> None:
-    came = (lives.exchanged & (lives.changed_at <= now)) | lives.replacement
-    gap = lives.plan.exchange_gap
-    others = (lives.index + np.where(lives.replacement, -gap, gap))[came]
+def _link_exchanges(timelines: OrderTimelines, rows: list[Row], now: int) -> None:
+    """Fill `primary_orders` and `secondary_orders` of exchanged orders and replacements."""
+    linked = (timelines.exchanged & (timelines.outcome_at <= now)) | timelines.replacement
+    gap = timelines.plan.exchange_gap
+    others = (timelines.index + np.where(timelines.replacement, -gap, gap))[linked]
     for place, other in zip(
-        np.flatnonzero(came), order_rows(lives.plan, others, now, linked=False), strict=True
+        np.flatnonzero(linked), order_rows(timelines.plan, others, now, linked=False), strict=True
     ):
         links = [[short_order(other)], []]
-        old, new = links if lives.replacement[place] else links[::-1]
+        old, new = links if timelines.replacement[place] else links[::-1]
         rows[place]["primary_orders"], rows[place]["secondary_orders"] = old, new
 
 

@@ -1,4 +1,4 @@
-"""Settings of a benchmark: an embedded ClickHouse in a folder, nothing from outside."""
+"""Settings of a benchmark: an embedded ClickHouse, and nothing from the environment."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from pipelines.configuration.environment import Settings
 
 
-def settings_of(home: Path, **given: Any) -> Settings:
-    """Settings whose state is all in `home`; `given` are fields of `Settings`."""
+def embedded_settings(home: Path, **given: Any) -> Settings:
+    """Return settings with all state in `home`; `given` overrides fields of `Settings`."""
     everything: dict[str, Any] = {
         "qtickets_home": home.absolute(),
         "qtickets_token": "benchmark-token",

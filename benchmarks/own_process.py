@@ -1,8 +1,7 @@
-"""A function of the benchmarks in a process of its own, so that memory and caches are its own.
+"""Functions of the benchmarks in a process of their own, so that memory and caches are separate.
 
-    python -m benchmarks.process MODULE FUNCTION ARGUMENTS_AS_JSON
-
-calls it, and prints the cost that it returns as JSON.
+`python -m benchmarks.own_process MODULE FUNCTION ARGUMENTS_AS_JSON` calls the function, and prints
+the cost that it returns as JSON.
 """
 
 import json
@@ -17,18 +16,18 @@ from .cost import Cost
 
 
 def in_own_process(module: str, function: str, **arguments: Any) -> Cost:
-    """The cost that `function(**arguments)` tells.
+    """Return the cost that `function(**arguments)` returns.
 
     Args:
-        module: Its module, within `benchmarks`.
-        function: Its name.
-        arguments: What JSON can say; paths as text.
+        module: Name of the module within `benchmarks`.
+        function: Name of the function.
+        arguments: JSON values; paths are texts.
 
     Raises:
-        RuntimeError: It failed; the message is what it wrote.
+        RuntimeError: The function failed; the message has the end of its standard error.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.process", module, function, json.dumps(arguments)],
+        [sys.executable, "-m", "benchmarks.own_process", module, function, json.dumps(arguments)],
         cwd=Path(__file__).resolve().parents[1],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Events and their shows: the schedule of a world, and the rows of `/events`."""
+"""The schedule of a world: events with their shows, and the rows of `/events`."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from sandbox.world.seeded_random import Flags, Floats, Ints
-from sandbox.world.timestamps import DAY, HOUR, MOSCOW, NEVER, iso
+from sandbox.world.timestamps import DAY, HOUR, MOSCOW, NEVER, iso, seconds
 
 ZONES = 4
-"""Every show has four zones, each with one price."""
+"""Number of zones of every show, each with one price."""
 ZONE_SHARES = (0.4, 0.3, 0.2, 0.1)
 HALL = (
     ("PARTERRE", "Партер"),
@@ -33,7 +33,8 @@ _MONTHS = (
     "ноябрь", "декабрь",
 )  # fmt: skip
 
-CITIES = (  # id, name as organisers type it, time zone, latitude, longitude
+# Id, name as organisers type it, time zone, latitude, longitude.
+CITIES = (
     (1, "Москва", "Europe/Moscow", 55.7558, 37.6176),
     (2, "Санкт-Петербург", "Europe/Moscow", 59.9386, 30.3141),
     (65, "Новосибирск ", "Asia/Novosibirsk", 55.0302, 82.9204),
@@ -76,7 +77,7 @@ GENRES = (
 
 @dataclass
 class Show:
-    """One date of an event. All times in seconds; prices in whole units of the event's currency."""
+    """One date of an event. Times are in seconds, prices in units of the event's currency."""
 
     id: int
     event_id: int
@@ -92,24 +93,24 @@ class Show:
 
     @property
     def long(self) -> bool:
-        """An exhibition's show lasts weeks and sells tickets until it ends."""
+        """Whether it is an exhibition, which lasts weeks and sells tickets until it ends."""
         return self.finish - self.start > 2 * DAY
 
-    def appeal(self, moment: Floats) -> Floats:
-        """Demand: a first rush, a plain, then faster and faster towards the date."""
-        since, left = (moment - self.sale_from) / DAY, (self.sale_until - moment) / DAY
+    def demand(self, timestamp: Floats) -> Floats:
+        """Return the relative demand: high at first, then low, then rising towards the date."""
+        since, left = (timestamp - self.sale_from) / DAY, (self.sale_until - timestamp) / DAY
         if self.long:
-            appeal = 0.4 + 0.6 * (moment >= self.start) + np.exp(-left / 4)
+            demand = 0.4 + 0.6 * (timestamp >= self.start) + np.exp(-left / 4)
         else:
-            appeal = 0.15 + 0.5 * np.exp(-since / 3) + 1.2 * np.exp(-left / 7)
-        return np.asarray(self.weight * appeal, dtype=np.float64)
+            demand = 0.15 + 0.5 * np.exp(-since / 3) + 1.2 * np.exp(-left / 7)
+        return np.asarray(self.weight * demand, dtype=np.float64)
 
     @property
     def sale_finish(self) -> int:
         return self.finish if self.long else self.start - HOUR
 
-    def mention(self, now: int) -> dict[str, Any]:
-        """The short form, as in `/discounts`."""
+    def short_row(self, now: int) -> dict[str, Any]:
+        """Return the short form that `/discounts` contains."""
         deleted = self.deleted if self.deleted <= now else NEVER
         closed = self.sale_finish if self.sale_finish <= now else self.created
         return {
@@ -127,7 +128,7 @@ class Show:
         }
 
     def zones(self) -> tuple[tuple[str, str], ...]:
-        """(zone id, its name) of the four zones."""
+        """Return (zone id, name) of the four zones."""
         return HALL if self.hall else ADMISSION
 
     def price_rows(self) -> list[dict[str, Any]]:
@@ -142,21 +143,21 @@ class Show:
         ]
 
     def row(self, now: int) -> dict[str, Any]:
-        """A show inside its event, about 70 KB where it has a hall."""
-        mention = self.mention(now)
-        del mention["event_id"]
+        """Return a show as in its event: about 70 KB if it has a hall."""
+        short = self.short_row(now)
+        del short["event_id"]
         priced = sorted(self.price_rows(), key=lambda row: row["default_price"])
-        gone = mention["deleted_at"] is not None
+        deleted = short["deleted_at"] is not None
         return {
-            "id": mention.pop("id"),
+            "id": short.pop("id"),
             "name": "",
-            "is_active": mention.pop("is_active"),
-            **{name: mention.pop(name) for name in list(mention)[:5]},
-            "scheme_properties": scheme_properties(self.id, self.hall, gone),
+            "is_active": short.pop("is_active"),
+            **{name: short.pop(name) for name in list(short)[:5]},
+            "scheme_properties": scheme_properties(self.id, self.hall, deleted),
             "prices": self.price_rows(),
-            "min_price": None if gone else priced[0],
-            "max_price": None if gone else priced[-1],
-            **mention,
+            "min_price": None if deleted else priced[0],
+            "max_price": None if deleted else priced[-1],
+            **short,
         }
 
 
@@ -166,10 +167,10 @@ _PARTERRE = [f"PARTERRE-{row};{place}" for row in _ROWS for place in range(1, 33
 
 @lru_cache(maxsize=128)
 def scheme_properties(show_id: int, hall: bool, closed: bool) -> dict[str, Any]:
-    """The organiser's settings of a plan, keyed by zone, row and seat names.
+    """Return the organiser's settings of a seating plan, keyed by names of zones, rows and seats.
 
-    Key by key as the real ones: `rows` of the same zone is an object in one show and `[""]` in
-    another, rows have names like `11а`, and flags are texts.
+    They have the irregularities of real ones: `rows` of a zone is an object in one show and `[""]`
+    in another, rows have names such as `11а`, and flags are texts.
     """
     nothing = {"enabled": ""}
     if not hall:
@@ -210,7 +211,7 @@ def scheme_properties(show_id: int, hall: bool, closed: bool) -> dict[str, Any]:
 
 @dataclass
 class Event:
-    """An event with its shows. Times in seconds."""
+    """An event with its shows. Times are in seconds."""
 
     id: int
     name: str
@@ -222,8 +223,8 @@ class Event:
     sells_out: bool
     shows: list[Show] = field(default_factory=list)
 
-    def mention(self, now: int) -> dict[str, Any]:
-        """The short form, as in `/discounts`."""
+    def short_row(self, now: int) -> dict[str, Any]:
+        """Return the short form that `/discounts` contains."""
         deleted = self.deleted if self.deleted <= now else NEVER
         over = max(show.finish for show in self.shows) + 2 * DAY <= now
         return {
@@ -234,13 +235,13 @@ class Event:
         }
 
     def row(self, now: int, with_shows: bool = True) -> dict[str, Any]:
-        """A row of `/events`; without shows it has the columns that a `where` can name."""
+        """Return a row of `/events`; without shows it is fast and has all columns for filters."""
         city_id, city, zone, latitude, longitude = self.city
-        mention = self.mention(now)
+        short = self.short_row(now)
         over = max(show.finish for show in self.shows) + 2 * DAY
         slug = f"meropriyatie-{self.id}"
         return {
-            **{name: mention[name] for name in ("id", "is_active", "name")},
+            **{name: short[name] for name in ("id", "is_active", "name")},
             "scheme_id": 11707 if self.shows[0].hall else 9191,
             "currency_id": self.currency,
             "place_name": 'ДК "Пример"' if self.shows[0].hall else 'ТЦ "Пример"',
@@ -280,17 +281,17 @@ class Event:
             "updated_at": iso(
                 max(t for t in (self.created, over, self.deleted) if t <= max(now, self.created))
             ),
-            "deleted_at": mention["deleted_at"],
+            "deleted_at": short["deleted_at"],
         }
 
 
 class Schedule:
-    """All events of a world, oldest first, and their shows as numpy columns."""
+    """All events of a world, oldest first, and columns of their shows."""
 
     def __init__(self, seed: int, count: int, start: int, end: int, tenge_event: bool) -> None:
         span = end + 45 * DAY - start
         self.events = [
-            _event(Random(f"{seed}/event/{number}"), number, start, span / count)
+            _make_event(Random(f"{seed}/event/{number}"), number, start, span / count)
             for number in range(count)
         ]
         _close_gaps(self.events, start, end)
@@ -323,7 +324,7 @@ class Schedule:
         self.number_of_show = {show.id: number for number, show in enumerate(self.shows)}
 
 
-def _event(random: Random, number: int, start: int, spacing: float) -> Event:
+def _make_event(random: Random, number: int, start: int, spacing: float) -> Event:
     genre = GENRES[number % len(GENRES)]
     first = start + (number + random.uniform(0.1, 0.9)) * spacing
     midnight = int((first + 3 * HOUR) // DAY * DAY) - 3 * HOUR
@@ -374,7 +375,7 @@ def _event(random: Random, number: int, start: int, spacing: float) -> Event:
         )
     if number % 9 == 4:
         event.deleted = event.shows[-1].finish + random.randint(5, 40) * DAY
-    if number % 18 == 13:  # taken down while on sale
+    if number % 18 == 13:  # withdrawn while on sale
         event.deleted = event.shows[0].start - random.randint(4, 12) * DAY
     if count >= 4 and number % 10 in (1, 3):
         event.shows[-1].deleted = event.shows[-1].start - random.randint(4, 12) * DAY
@@ -383,13 +384,13 @@ def _event(random: Random, number: int, start: int, spacing: float) -> Event:
     return event
 
 
-def _month(moment: int) -> str:
-    day = datetime.fromtimestamp(moment, MOSCOW)
+def _month(timestamp: int) -> str:
+    day = datetime.fromtimestamp(timestamp, MOSCOW)
     return f"{_MONTHS[day.month - 1]} {day.year}"
 
 
 def _close_gaps(events: list[Event], start: int, end: int) -> None:
-    """Moves openings of sales forward so that something is on sale at every moment."""
+    """Open sales earlier where needed, so that a show is on sale at any time."""
     covered = start
     order = [(show, event) for event in events for show in event.shows]
     for show, event in sorted(order, key=lambda pair: pair[0].sale_from):
@@ -399,3 +400,12 @@ def _close_gaps(events: list[Event], start: int, end: int) -> None:
             show.created = event.created - 1
         if show.sale_from <= covered:
             covered = max(covered, show.sale_until - DAY // 2)
+
+
+def is_on_sale(show: dict[str, Any], timestamp: int) -> bool:
+    """Return whether a show of a row of `/events` sells tickets at a given time."""
+    return bool(
+        show["is_active"]
+        and not show["deleted_at"]
+        and seconds(show["sale_finish_date"]) > timestamp
+    )

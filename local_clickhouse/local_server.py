@@ -1,18 +1,19 @@
-"""One ClickHouse server for a folder, shared by every process that wants it, gone after the last.
+"""The ClickHouse server of a folder, which all processes share and which stops after the last one.
 
-Three file locks (`flock`) do it all. The kernel frees them when a process ends, also by SIGKILL, so
-nobody has to clean up after anybody:
+Three file locks (`flock`) control it. The kernel releases them when a process ends, also by
+SIGKILL, so a killed process needs no cleaning up:
 
-- `in-use.lock`: every user holds it shared for as long as it uses the server. The server waits for
-  it exclusively; it gets it when the last user has left or died, and then stops. Whoever comes
-  meanwhile waits the moment until the old server is gone, and starts a new one.
-- `server.lock`: held by the server process for its whole life, inherited from the process that
-  started it, so it is never free in between. Free means no server, whatever files lie around.
-- `setup.lock`: held while the folder is written and a server is looked for or started, so of two
-  processes that come at the same moment one starts it and the other finds it.
+- `in-use.lock`: every user holds it shared while it uses the server. The server waits for it
+  exclusively, acquires it when the last user has left or died, and stops. A user that comes
+  meanwhile waits until the old server is gone, and starts a new one.
+- `server.lock`: the server process holds it until its end. It inherits the lock from the process
+  that starts it, so the lock is never free in between. If it is free, no server is running,
+  whatever files exist.
+- `setup.lock`: held while the folder is written and a server is found or started. So of two
+  processes that come at the same time, one starts the server and the other finds it.
 
-The server is a process of its own (own session: Ctrl-C in the starter's terminal does not reach
-it), so it outlives its starter if others still use it. It runs `local_clickhouse.child`.
+The server runs `local_clickhouse.server_process` in a process and a session of its own: Ctrl-C in
+the terminal of its starter does not reach it, and it outlives its starter while others use it.
 """
 
 import errno
@@ -31,47 +32,48 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from local_clickhouse.configuration import (
+from local_clickhouse.credentials import Login, load_logins, write_private_file
+from local_clickhouse.errors import LocalClickHouseError
+from local_clickhouse.folder import ServerFolder
+from local_clickhouse.grants import check_database_name
+from local_clickhouse.locks import POLL_SECONDS, held_lock, is_last_holder, try_lock
+from local_clickhouse.server_config import (
     FILE_FUNCTION,
     FILE_FUNCTION_NAME,
     HOST,
-    check_database_name,
     config_xml,
     users_xml,
 )
-from local_clickhouse.credentials import Login, kept_logins, write_private
-from local_clickhouse.errors import LocalClickHouseError
-from local_clickhouse.folder import ServerFolder
-from local_clickhouse.locks import POLL_SECONDS, locked, try_lock, was_last
 
 START_SECONDS = 60
 STOP_SECONDS = 15
 LISTENER_SINCE = (26, 7, 3)
+"""First version of chdb-core with `SYSTEM START LISTEN`."""
 
-# What the engine prints when it cannot start, and what the user can do about it.
+# What the engine prints when it cannot start, and what the user can do.
 FAILURES = (
     (r"Code: 210\b.*", "the port is in use: choose another, or 0 for any free one"),
     (r"Code: 76\b.*", "another server uses this folder: stop it or choose another home"),
     (r".*(No space left on device|File too large|Code: 243\b).*", "the disk is full: free space"),
     (r"chdb-core has no .*", "install the pinned chdb-core version"),
     (r"Code: 62\b.*", "this chdb-core has no listener: install the pinned version"),
-    (r"Code: \d+.*", "if the folder is damaged, restore it or move it away to start afresh"),
+    (
+        r"Code: \d+.*",
+        "if the folder is damaged, restore it, or move it away to start with an empty one",
+    ),
 )
 
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A running server: where it listens and who may log in.
-
-    Those are loader, transformer, reader and backup.
-    """
+    """A running server: its address, and the logins of loader, transformer, reader and backup."""
 
     host: str
     http_port: int
     native_port: int
     logins: Mapping[str, Login]
     started: bool
-    """This process started it; False: it was found running, perhaps on other ports than asked."""
+    """Whether this process started it. If not, it may have other ports than requested."""
     folder: ServerFolder = field(repr=False)
 
 
@@ -79,31 +81,32 @@ class LocalServer:
 def running_server(
     home: Path, *, database: str = "zakaz", http_port: int = 0, native_port: int = 0
 ) -> Iterator[LocalServer]:
-    """Use the ClickHouse of `home`, starting it if no process has done so yet.
+    """Start the ClickHouse of `home`, or use the running one, for the duration of a block.
 
     Args:
-        home: the project's state folder; the server lives in `<home>/clickhouse`.
-        database: name of the marts' database; raw tables live in `<database>_raw`. Neither is
-            created here: the logins get the right to, beside rights on names of earlier starts.
-        http_port: 0 takes the last one if it is free, else any; ignored if the server already
-            runs. An address that stays spares its users: BI connections, dbt's partial parsing.
-        native_port: the same.
+        home: The state folder of the project; the server uses `<home>/clickhouse`.
+        database: Database of the marts; raw tables are in `<database>_raw`. The logins get grants
+            on both, and keep those on databases of earlier starts. No database is created.
+        http_port: 0 is the port of the last start if it is free, else any free port. Ignored if the
+            server is running. A constant port keeps BI connections and dbt's partial parsing valid.
+        native_port: The same for the native protocol.
 
     Raises:
-        LocalClickHouseError: it cannot be started or reached, or it runs without `database`.
+        LocalClickHouseError: The server cannot be started or reached, or it runs without
+            `database`.
     """
     check_database_name(database)
     folder = ServerFolder(home)
     with ExitStack() as held:
-        with _failures_in_one_line(folder):
+        with _translated_errors(folder):
             folder.create()
-            use = held.enter_context(locked(folder.users_lock, fcntl.LOCK_SH, STOP_SECONDS))
-            with locked(folder.setup_lock, fcntl.LOCK_EX, START_SECONDS):
+            use = held.enter_context(held_lock(folder.users_lock, fcntl.LOCK_SH, STOP_SECONDS))
+            with held_lock(folder.setup_lock, fcntl.LOCK_EX, START_SECONDS):
                 server = _join_or_start(folder, database, http_port, native_port)
         try:
             yield server
         finally:
-            if was_last(use):
+            if is_last_holder(use):
                 held.close()
                 deadline = time.monotonic() + STOP_SECONDS
                 while is_running(folder) and time.monotonic() < deadline:
@@ -111,24 +114,24 @@ def running_server(
 
 
 def find_server(home: Path, database: str) -> LocalServer | None:
-    """Find the server that runs for `home`, if one does; starts and changes nothing.
+    """Return the running server of `home`, or None, without starting one.
 
     Raises:
-        LocalClickHouseError: it runs, but knows nothing of `database`.
+        LocalClickHouseError: The server runs without `database`, or cannot be used.
     """
     check_database_name(database)
     folder = ServerFolder(home)
-    with _failures_in_one_line(folder):
+    with _translated_errors(folder):
         if not folder.server_lock.exists() or not is_running(folder):
             return None
-        server = _answering(folder, kept_logins(folder.credentials))
+        server = _find_responding(folder, load_logins(folder.credentials))
         if server:
-            _check_rights(server, database)
+            _check_grants(server, database)
         return server
 
 
 def is_running(folder: ServerFolder) -> bool:
-    """Whether a server process, answering or not, owns the folder."""
+    """Return whether a server process owns the folder, even if it does not respond."""
     free = try_lock(folder.server_lock, fcntl.LOCK_SH)
     if free is not None:
         os.close(free)
@@ -136,7 +139,7 @@ def is_running(folder: ServerFolder) -> bool:
 
 
 def wait_for_end(server: LocalServer) -> None:
-    """Sleep until the server's process is gone, which while in use means that it was killed."""
+    """Wait until the server process ends; while the server is in use, only a kill ends it."""
     descriptor = os.open(server.folder.server_lock, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -147,14 +150,15 @@ def wait_for_end(server: LocalServer) -> None:
 def _join_or_start(
     folder: ServerFolder, database: str, http_port: int, native_port: int
 ) -> LocalServer:
-    logins = kept_logins(folder.credentials)
-    databases = _remembered(folder.databases, database)
+    """Return the server that owns the folder; start one if there is none."""
+    logins = load_logins(folder.credentials)
+    databases = _register_database(folder.databases, database)
     deadline = time.monotonic() + START_SECONDS
     server = None
     while server is None:
         lock = try_lock(folder.server_lock, fcntl.LOCK_EX)
         if lock is None:
-            server = _answering(folder, logins)
+            server = _find_responding(folder, logins)
         else:
             try:
                 _check_engine()
@@ -173,10 +177,10 @@ def _join_or_start(
                 process = _spawn(folder, lock)
             finally:
                 os.close(lock)
-            server = _first_answer(process, folder, logins)
+            server = _wait_until_ready(process, folder, logins)
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the running server did not answer for {START_SECONDS} s")
-    _check_rights(server, database)
+            raise TimeoutError(f"the running server did not respond for {START_SECONDS} s")
+    _check_grants(server, database)
     return server
 
 
@@ -184,10 +188,16 @@ def _spawn(folder: ServerFolder, lock: int) -> "subprocess.Popen[bytes]":
     """Start a server process that owns `lock`."""
     names = [path.name for path in (folder.address, folder.users_lock, folder.data)]
     with folder.log.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 our own script and paths, no shell
-            # -P: the modules beside the script must not shadow others of the same name.
-            [sys.executable, "-P", Path(__file__).with_name("child.py"), folder.path, *names],
-            # The engine's import reads a `config.xml` of its working directory.
+        process = subprocess.Popen(  # noqa: S603 - fixed script and paths, no shell
+            # -P: modules in the folder of the script must not shadow others of the same name.
+            [
+                sys.executable,
+                "-P",
+                Path(__file__).with_name("server_process.py"),
+                folder.path,
+                *names,
+            ],
+            # The import of the engine reads `config.xml` in the working directory.
             cwd="/",
             env={**os.environ, "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
@@ -196,28 +206,28 @@ def _spawn(folder: ServerFolder, lock: int) -> "subprocess.Popen[bytes]":
             pass_fds=[lock],
             start_new_session=True,
         )
-    # Reaps it whenever it ends, perhaps long after this process has stopped using it.
+    # Reaps the process when it ends, possibly long after this process has stopped using it.
     threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
-def _first_answer(
+def _wait_until_ready(
     process: "subprocess.Popen[bytes]", folder: ServerFolder, logins: Mapping[str, Login]
 ) -> LocalServer:
-    """Wait until the new server answers; if it does not, it is ended and the reason raised."""
+    """Return the new server once it responds; otherwise kill it and raise the reason."""
     deadline = time.monotonic() + START_SECONDS
     try:
-        while (server := _answering(folder, logins)) is None:
+        while (server := _find_responding(folder, logins)) is None:
             if process.returncode is not None:
-                raise LocalClickHouseError(_why_it_ended(folder))
-            # On a full disk the engine leaves its address empty without a word.
+                raise LocalClickHouseError(_startup_failure(folder))
+            # On a full disk the engine leaves the address file empty, without an error.
             full = folder.address.exists() and not folder.address.stat().st_size
             if full:
                 deadline = min(deadline, time.monotonic() + 5)
             if time.monotonic() > deadline:
                 if full:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.address))
-                raise TimeoutError(f"the server did not answer within {START_SECONDS} s")
+                raise TimeoutError(f"the server did not respond within {START_SECONDS} s")
             time.sleep(POLL_SECONDS)
     except BaseException:
         process.kill()
@@ -226,28 +236,29 @@ def _first_answer(
     return replace(server, started=True)
 
 
-def _answering(folder: ServerFolder, logins: Mapping[str, Login]) -> LocalServer | None:
+def _find_responding(folder: ServerFolder, logins: Mapping[str, Login]) -> LocalServer | None:
+    """Return the server at the address in the folder, or None if it does not respond."""
     try:
         native_port, http_port = map(int, folder.address.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
     server = LocalServer(HOST, http_port, native_port, logins, started=False, folder=folder)
-    return server if _ask(server, "SELECT 1") == "1" else None
+    return server if _query(server, "SELECT 1") == "1" else None
 
 
 def _last_ports(folder: ServerFolder) -> tuple[int, int]:
-    """Native and HTTP port of the last start, each 0 if unknown or taken since."""
+    """Return native and HTTP port of the last start, each 0 if unknown or in use."""
     try:
         native_port, http_port = map(int, folder.address.read_text().split())
     except (FileNotFoundError, ValueError):
         return 0, 0
-    return free_or_any(native_port), free_or_any(http_port)
+    return port_if_free(native_port), port_if_free(http_port)
 
 
-def free_or_any(port: int) -> int:
-    """The port if it is free, else 0, which lets the system choose."""
+def port_if_free(port: int) -> int:
+    """Return the port if it is free, else 0 for any free port."""
     with socket.socket() as probe:
-        # As the server does: a port that only lingers from an earlier run counts as free.
+        # As the server does: a port in TIME_WAIT after an earlier run counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -256,24 +267,25 @@ def free_or_any(port: int) -> int:
     return port
 
 
-def _check_rights(server: LocalServer, database: str) -> None:
-    # The embedded engine reads users.xml once; neither a change nor SYSTEM RELOAD USERS moves it.
-    answer = _ask(server, f"CHECK GRANT INSERT ON `{database}_raw`.*")
+def _check_grants(server: LocalServer, database: str) -> None:
+    """Raise an error if the server runs without grants on `database`."""
+    # The embedded engine reads users.xml at its start only; SYSTEM RELOAD USERS has no effect.
+    answer = _query(server, f"CHECK GRANT INSERT ON `{database}_raw`.*")
     if answer is None:
-        raise TimeoutError("the server has stopped answering")
+        raise TimeoutError("the server has stopped responding")
     if answer != "1":
         raise LocalClickHouseError(
             f"the local ClickHouse in {server.folder.path} is running without the database "
-            f"{database!r}, and takes up a new one only when it starts: stop what uses it, "
-            "then try again"
+            f"{database!r}, and adds databases only when it starts: stop the processes that use "
+            "it, and try again"
         )
 
 
-def _ask(server: LocalServer, query: str) -> str | None:
-    """Return the answer to a query of the loader, or None without a good one."""
+def _query(server: LocalServer, query: str) -> str | None:
+    """Return the result of a query by `loader`, or None if the query failed."""
     login = server.logins["loader"]
     headers = {"X-ClickHouse-User": login.user, "X-ClickHouse-Key": login.password}
-    # Not urllib: it would send a request for 127.0.0.1 through a proxy of the environment.
+    # Not urllib, which would use a proxy of the environment for 127.0.0.1.
     connection = http.client.HTTPConnection(server.host, server.http_port, timeout=5)
     try:
         connection.request("POST", "/", body=query, headers={**headers, "Connection": "close"})
@@ -285,18 +297,18 @@ def _ask(server: LocalServer, query: str) -> str | None:
         connection.close()
     if response.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
         raise LocalClickHouseError(
-            f"the running local ClickHouse does not know the passwords in "
-            f"{server.folder.credentials}: stop what uses it, then try again"
+            f"the running local ClickHouse rejects the passwords in {server.folder.credentials}: "
+            "stop the processes that use it, and try again"
         )
     return answer if response.status == http.client.OK else None
 
 
-def _remembered(path: Path, database: str) -> list[str]:
-    """All databases ever asked for here, so that one user's wish takes no other's rights."""
+def _register_database(path: Path, database: str) -> list[str]:
+    """Return all databases of this and earlier starts, so that no user loses its grants."""
     known = path.read_text().split() if path.exists() else []
     if database not in known:
         known = sorted({*known, database})
-        write_private(path, "\n".join(known) + "\n")
+        write_private_file(path, "\n".join(known) + "\n")
     return known
 
 
@@ -309,31 +321,35 @@ def _check_engine() -> None:
         needed = ".".join(map(str, LISTENER_SINCE))
         raise LocalClickHouseError(
             f"the local ClickHouse needs chdb-core {needed} or later, installed is {version}: "
-            "pip install --upgrade chdb-core"
+            "run pip install --upgrade chdb-core"
         )
 
 
-def _why_it_ended(folder: ServerFolder) -> str:
-    """One line from the log of a server that ended while starting."""
+def _startup_failure(folder: ServerFolder) -> str:
+    """Return why a server ended while starting, from its log, in one line."""
     log = folder.log.read_text(errors="replace")
     for pattern, advice in FAILURES:
         if found := re.search(pattern, log):
             return (
                 f"the local ClickHouse in {folder.path} did not start; {advice}. "
-                f"It said: {found[0].strip()[:400]}"
+                f"Its log: {found[0].strip()[:400]}"
             )
     last = (log.strip().splitlines() or ["nothing"])[-1]
-    return f"the local ClickHouse in {folder.path} ended while starting. It said: {last[:400]}"
+    return (
+        f"the local ClickHouse in {folder.path} did not start; see {folder.log}. "
+        f"Its last line: {last[:400]}"
+    )
 
 
 @contextmanager
-def _failures_in_one_line(folder: ServerFolder) -> Iterator[None]:
+def _translated_errors(folder: ServerFolder) -> Iterator[None]:
+    """Convert errors of the system to a `LocalClickHouseError` of one line."""
     try:
         yield
     except TimeoutError as error:
         raise LocalClickHouseError(
             f"the local ClickHouse in {folder.path} hangs: {error}; see {folder.log}, "
-            f"end the process that holds {folder.server_lock} and try again"
+            f"end the process that holds {folder.server_lock}, and try again"
         ) from error
     except OSError as error:
         raise LocalClickHouseError(

@@ -1,6 +1,6 @@
-"""A loop as people write it: `requests`, rows as lists, `clickhouse-connect`.
+"""A loop by hand: `requests`, rows as lists, `clickhouse-connect`.
 
-It loads the same columns of the same orders, in inserts of `ORDERS_PER_PART`; it checks nothing.
+It loads the same columns in inserts of `ORDERS_PER_INSERT` orders, without any checks.
 """
 
 from datetime import datetime, timezone
@@ -16,18 +16,18 @@ from pipelines.warehouse.server import open_warehouse
 from qtickets_source.rows.schema import ORDERS, TICKETS, Kind, RawTable
 
 from ..cost import Cost, measured
+from ..embedded_settings import embedded_settings
 from ..file_service import pages_by_hand
-from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in
 
-ORDERS_PER_PART = 2000
+ORDERS_PER_INSERT = 2000
 
 Row = dict[str, Any]
 
 
 def load(file: OrderFile, orders: int, home: Path) -> Cost:
-    settings = settings_of(home)
+    settings = embedded_settings(home)
     with open_warehouse(settings) as warehouse:
         warehouse.make_databases()
         create_raw_tables(settings, warehouse)
@@ -47,7 +47,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
                     for ticket in order["baskets"]:
                         row = _ticket(ticket, order["id"], fetched_at)
                         tables[TICKETS].append(_row(TICKETS, row))
-                if len(tables[ORDERS]) >= ORDERS_PER_PART:
+                if len(tables[ORDERS]) >= ORDERS_PER_INSERT:
                     insert()
             insert()
         cost.rows = rows_in(warehouse)

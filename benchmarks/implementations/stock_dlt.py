@@ -1,4 +1,4 @@
-"""dlt as its tutorial shows it: pages as nested dicts, merged by id."""
+"""Stock dlt as in its tutorial: pages as nested dicts, merged by id."""
 
 import os
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from pipelines.loading.pipeline import PIPELINE_NAME
 from pipelines.warehouse.server import open_warehouse
 
 from ..cost import Cost, measured
+from ..embedded_settings import embedded_settings
 from ..file_service import pages_by_hand
-from ..home import settings_of
 from ..order_file import OrderFile
 from ..raw_tables import rows_in
 
@@ -25,7 +25,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
     def pages() -> Iterator[list[dict[str, Any]]]:
         yield from pages_by_hand(file, orders)
 
-    with open_warehouse(settings_of(home)) as warehouse:
+    with open_warehouse(embedded_settings(home)) as warehouse:
         warehouse.make_databases()
         credentials = credentials_of(warehouse)
         with measured(warehouse) as cost:

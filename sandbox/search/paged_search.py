@@ -1,39 +1,42 @@
-"""Search: pages of a table that match a query, found chunk by chunk.
+"""Search: pages of the rows of a table that match a query, found chunk by chunk.
 
-A table of ten million rows is never held: its columns are worked out in chunks, the matches of
-every chunk counted once, and the counts kept so that the next pages of the same query cost no
-more than their own chunk.
+A table of ten million rows is never in memory: its columns are computed in chunks. The number of
+matches of each chunk is computed once and cached, so further pages of the same query cost only
+their own chunk.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import Any, Protocol
 
 import numpy as np
 
 from sandbox.search.query import Column, Condition, Query, QueryError
+from sandbox.world.bounded_cache import BoundedCache
+from sandbox.world.order_payloads import Row
 from sandbox.world.seeded_random import Ints
 from sandbox.world.timestamps import NEVER
 
-Row = dict[str, Any]
-
 _KEY_BITS = 33
 _OLDEST = 1_262_304_000
-"""2010-01-01: sort keys hold moments since then in 30 bits, together with the row's key."""
+"""2010-01-01: a sort key holds 30 bits of seconds since then, and below them the key of the row."""
 
 
 class Chunk(Protocol):
-    """A stretch of a table: the keys of its rows, ascending, and their columns."""
+    """Consecutive rows of a table: their keys in ascending order, and their columns."""
 
     keys: Ints
 
     def column(self, name: str) -> Column:
-        """Raises QueryError for a column that the service doesn't have."""
+        """Return a column.
+
+        Raises:
+            QueryError: The service cannot filter by it.
+        """
 
 
 class Table(Protocol):
-    """Something that can be listed. A key identifies a row and orders the list."""
+    """A list of the API. A key identifies a row, and the list is sorted by key."""
 
     name: str
     per_page: int
@@ -43,37 +46,27 @@ class Table(Protocol):
     def columns(self) -> frozenset[str]: ...
     def chunks(self, where: Sequence[Condition], now: int, /) -> Iterable[int]: ...
     def chunk(self, number: int, now: int, /) -> Chunk: ...
-    def settled(self, now: int, /) -> int: ...
+    def frozen_chunks(self, now: int, /) -> int: ...
     def rows(self, keys: list[int], now: int, /) -> list[Row]: ...
     def get(self, id_: int, now: int, /) -> Row | None: ...
 
 
-class Memory(OrderedDict[Hashable, Any]):
-    """The latest few results, the oldest forgotten first."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def keep(self, key: Hashable, value: Any) -> Any:
-        self[key] = value
-        self.move_to_end(key)
-        while len(self) > self.size:
-            self.popitem(last=False)
-        return value
-
-
-class Search:
-    """Answers queries over the tables of one world, remembering match counts."""
+class PagedSearch:
+    """Searches the tables of one world and caches the numbers of matches."""
 
     def __init__(self) -> None:
-        self._counts, self._matches, self._sorted = Memory(64), Memory(24), Memory(1)
+        self._counts, self._matches = BoundedCache(64), BoundedCache(24)
+        self._sorted = BoundedCache(1)
         self._lock = RLock()
         self.chunks_scanned = 0
-        """How many chunks were matched so far: the work done, for tests and statistics."""
+        """Number of chunks searched so far, for tests and statistics."""
 
     def page(self, table: Table, query: Query, now: int) -> tuple[list[Row], Row]:
-        """(rows, paging) of a query. Raises QueryError."""
+        """Return (rows, paging) of a query.
+
+        Raises:
+            QueryError: The service does not understand the query.
+        """
         size = min(query.per_page, table.max_per_page) or table.per_page
         keys, total = self.keys(table, query, now, (query.page - 1) * size, size)
         paging = {"perPage": size, "currentPage": query.page, "total": total}
@@ -82,16 +75,16 @@ class Search:
     def keys(
         self, table: Table, query: Query, now: int, offset: int, size: int
     ) -> tuple[list[int], int]:
-        """(keys of the rows at offset … offset + size of the matches, number of all matches)."""
+        """Return (keys of `size` matches from `offset` on, number of all matches)."""
         for name in {condition.column for condition in query.where} | {query.order_by or "id"}:
             if name not in table.columns():
                 raise QueryError(f"unknown column {name}")
         with self._lock:
             if query.order_by not in ("", "id", "created_at"):
-                order = self._order(table, query, now)
-                picked = order[::-1] if query.descending else order
-                keys = picked[offset : offset + size] & ((1 << _KEY_BITS) - 1)
-                return keys.tolist(), len(order)
+                packed = self._sort(table, query, now)
+                in_order = packed[::-1] if query.descending else packed
+                keys = in_order[offset : offset + size] & ((1 << _KEY_BITS) - 1)
+                return keys.tolist(), len(packed)
             counted = self._count(table, query.where, now)
             total = int(counted[1].sum())
             if query.descending:
@@ -103,25 +96,27 @@ class Search:
     def _count(
         self, table: Table, where: tuple[Condition, ...], now: int
     ) -> tuple[list[int], Ints]:
+        """Return (numbers of the chunks searched, number of matches in each)."""
         known = self._counts.get((table.name, where))
         if known is None or known[0] != table.version():
-            known = self._counts.keep((table.name, where), (table.version(), {}, {}))
-        _, settled, latest = known
+            known = self._counts.store((table.name, where), (table.version(), {}, {}))
+        _, frozen, latest = known
         if latest.get("now") == now:
             return latest["numbers"], latest["counts"]
-        numbers, limit = list(table.chunks(where, now)), table.settled(now)
+        numbers, limit = list(table.chunks(where, now)), table.frozen_chunks(now)
         counts = []
         for number in numbers:
-            count = settled.get(number) if number < limit else None
+            count = frozen.get(number) if number < limit else None
             if count is None:
                 count = len(self._match(table, where, number, now))
                 if number < limit:
-                    settled[number] = count
+                    frozen[number] = count
             counts.append(count)
         latest |= {"now": now, "numbers": numbers, "counts": np.array(counts, dtype=np.int64)}
         return numbers, latest["counts"]
 
     def _match(self, table: Table, where: tuple[Condition, ...], number: int, now: int) -> Ints:
+        """Return the keys of the matches in a chunk."""
         key = (table.name, where, number, now, table.version())
         if key in self._matches:
             found: Ints = self._matches[key]
@@ -130,8 +125,8 @@ class Search:
         chunk = table.chunk(number, now)
         mask = np.ones(len(chunk.keys), dtype=np.bool_)
         for condition in where:
-            mask &= condition.accepts(chunk.column(condition.column))
-        matched: Ints = self._matches.keep(key, chunk.keys[mask])
+            mask &= condition.mask(chunk.column(condition.column))
+        matched: Ints = self._matches.store(key, chunk.keys[mask])
         return matched
 
     def _slice(
@@ -142,7 +137,7 @@ class Search:
         counted: tuple[list[int], Ints],
         span: range,
     ) -> list[int]:
-        """The keys of the matches number span.start … span.stop - 1."""
+        """Return the keys of the matches at the positions of `span`."""
         numbers, counts = counted
         ends = np.cumsum(counts)
         found: list[int] = []
@@ -155,8 +150,8 @@ class Search:
             start, position = int(ends[position]), position + 1
         return found
 
-    def _order(self, table: Table, query: Query, now: int) -> Ints:
-        """All matches in the order of a column: one int64 a row, value and key packed."""
+    def _sort(self, table: Table, query: Query, now: int) -> Ints:
+        """Return all matches sorted by a column: value and key packed into one integer each."""
         name = (table.name, query.where, query.order_by, now, table.version())
         if name in self._sorted:
             known: Ints = self._sorted[name]
@@ -174,14 +169,14 @@ class Search:
                 packed[filled : filled + count] = (_sortable(column, values) << _KEY_BITS) | keys
                 filled += count
         packed.sort()
-        ordered: Ints = self._sorted.keep(name, packed)
+        ordered: Ints = self._sorted.store(name, packed)
         return ordered
 
 
 def _sortable(column: Column, values: Any) -> Ints:
-    """Values as 30-bit integers in the same order, nulls first."""
+    """Return values as 30-bit integers in the same order, nulls first."""
     if column.kind == "text":
         texts = np.array([value or "" for value in values])
         return np.unique(texts, return_inverse=True)[1].astype(np.int64)
-    shifted = values - (_OLDEST if column.kind == "moment" else 0)
+    shifted = values - (_OLDEST if column.kind == "timestamp" else 0)
     return np.where(values >= NEVER, 0, np.clip(shifted + 1, 1, 2**30 - 1)).astype(np.int64)

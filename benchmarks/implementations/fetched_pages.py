@@ -1,4 +1,4 @@
-"""The project's own way from fetched pages on: without what asking for them costs."""
+"""This project from fetched pages on, without the cost of requests."""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -8,7 +8,7 @@ import qtickets_source.api.client
 from ..cost import Cost
 from ..file_service import FetchedPages, FileService
 from ..order_file import OrderFile
-from . import product
+from . import this_project
 
 
 def load(file: OrderFile, orders: int, home: Path) -> Cost:
@@ -16,4 +16,4 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
         return FetchedPages(FileService(file, orders))
 
     with patch.object(qtickets_source.api.client, "_QuietRESTClient", pages):
-        return product.load(file, orders, home)
+        return this_project.load(file, orders, home)

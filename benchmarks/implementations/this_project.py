@@ -1,4 +1,4 @@
-"""The project's own way: a backfill through its pipeline."""
+"""This project: a backfill through its pipeline."""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -13,14 +13,14 @@ from pipelines.loading.service import Service
 from pipelines.warehouse.server import open_warehouse
 
 from ..cost import Cost, measured
+from ..embedded_settings import embedded_settings
 from ..file_service import TOKEN, URL, FileAdapter, FileService
-from ..home import settings_of
 from ..order_file import FIRST_PAID, OrderFile, paid_at
 from ..raw_tables import rows_in
 
 
 def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost:
-    settings = settings_of(home, qtickets_connections=connections)
+    settings = embedded_settings(home, qtickets_connections=connections)
 
     def adapter(**_: object) -> FileAdapter:
         return FileAdapter(FileService(file, orders))
