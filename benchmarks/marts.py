@@ -60,7 +60,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
     settings = embedded_settings(home)
     steps: dict[str, Cost] = {}
     with open_warehouse(settings) as warehouse:
-        warehouse.make_databases()
+        warehouse.create_databases()
         create_raw_tables(settings, warehouse)
         loader = clickhouse_connect.get_client(
             host=warehouse.host,

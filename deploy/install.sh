@@ -174,7 +174,7 @@ done
 [ -d "$state" ] || run install -d -m 700 "$state"
 run_here chown qtickets:qtickets "$state"
 make_once "$config/qtickets.env" 644 <<'ENV'
-# What is no secret; secrets are files in /etc/qtickets/secrets. All variables: README.md.
+# What is no secret; secrets are files in /etc/qtickets/secrets. All variables: docs/configuration.md.
 ORG_NAME=
 REPORT_TZ=Europe/Moscow
 

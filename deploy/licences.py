@@ -14,9 +14,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 HEAD = """\
 # Licences
 
-What the packages in `requirements.txt` say of themselves; written by `make licences`. *Server*: in
-`deploy/requirements.txt` too, so on every installation; the others are for the demo, the embedded
-ClickHouse, tests and linters. The project itself is Apache-2.0.
+Licences of the packages in `requirements.txt`, as their metadata declares them. `make licences`
+writes this file. *Server*: the package is also in `deploy/requirements.txt`, so every installation
+has it; the others are for the demo, the embedded ClickHouse, tests and linters. The project itself
+is Apache-2.0.
 
 | package | licence | server |
 | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""Log lines: for people, or one JSON object a line for machines."""
+"""Logging: plain lines for people, or one JSON object per line for machines."""
 
 import json
 import logging
@@ -8,28 +8,36 @@ _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "ta
 
 
 class JsonLines(logging.Formatter):
-    """A record as JSON: time (UTC), level, logger, message, and what was given as `extra`."""
+    """Format a record as JSON: time (UTC), level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = {
+        content = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        facts |= {k: v for k, v in record.__dict__.items() if k not in _STANDARD and v is not None}
+        content |= {
+            k: v for k, v in record.__dict__.items() if k not in _STANDARD and v is not None
+        }
         if record.exc_info:
-            facts["exception"] = self.formatException(record.exc_info)
-        return json.dumps(facts, ensure_ascii=False, default=str)
+            content["exception"] = self.formatException(record.exc_info)
+        return json.dumps(content, ensure_ascii=False, default=str)
 
 
 def set_up_logs(*, verbose: bool, as_json: bool, quiet: bool = False) -> None:
-    """Warnings of the project on stderr; with `verbose` one line a request, `quiet` errors only."""
+    """Log to stderr: warnings of the project, or one line per request, or errors only.
+
+    Args:
+        verbose: Log one line per request as well.
+        as_json: Log JSON objects.
+        quiet: Log errors only.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
-    # What these say about their pools and retries is not for an operator; errors are raised.
+    # Their lines about pools and retries do not help an operator; their errors are raised.
     for name in ("urllib3", "clickhouse_connect", "clickhouse_driver"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in ("qtickets_source", "pipelines"):

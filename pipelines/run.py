@@ -1,4 +1,4 @@
-"""One run: load what is new, build and test the marts, record the run."""
+"""One run: load new and changed rows, build and test the marts, record the run."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ from pipelines.loading.service import open_service
 from pipelines.operations.page import write_page
 from pipelines.run_lock import exclusive_run, interruptible
 from pipelines.run_report import RunReport
-from pipelines.transform.build_plan import marts_state, plan_build, still_valid
+from pipelines.transform.build_plan import current_state, marts_state, plan_build
 from pipelines.transform.dbt_build import build_marts
 from pipelines.warehouse.job_log import JobRecord, start_job
 from pipelines.warehouse.objects import marts_row_counts
@@ -39,8 +39,8 @@ def run(
         settings: The settings of the run.
         console: Shows progress.
         skip_marts: Load the raw tables only.
-        full_refresh: Read and build everything again, as a first run does.
-        period: Load orders paid in [since, until) of the past, instead of what is new.
+        full_refresh: Load and build everything again, as a first run does.
+        period: Load orders paid in this period [since, until), and nothing else.
 
     Raises:
         RunError: In one line for the operator, which is also recorded in the job log if ClickHouse
@@ -60,7 +60,7 @@ def run(
             if not skip_marts:
                 _write_page(settings, warehouse, report)
         except (ServiceError, MartsError):
-            # The page shows the failure, above the numbers of the last good run.
+            # The page shows the failure above the numbers of the last successful run.
             _write_page(settings, warehouse, report)
             raise
     return report
@@ -75,7 +75,7 @@ def _load(
     period: Window | None,
 ) -> None:
     settings, warehouse = record.settings, record.warehouse
-    # Importing dbt takes seconds, which the first answers of the service take as well.
+    # Importing dbt takes seconds; it is done while the run waits for the service.
     early_import = Thread(target=import_module, args=("dbt.cli.main",), daemon=True)
     progress = TerminalProgress(console, None if skip_marts else early_import.start)
     with open_service(settings) as service, report.timed("load"):
@@ -90,7 +90,7 @@ def _build(record: JobRecord, report: RunReport, console: Console, *, full_refre
     settings, warehouse = record.settings, record.warehouse
     with report.timed("marts"):
         nothing_new = not report.rows and not full_refresh
-        if nothing_new and (state := still_valid(settings, warehouse)):
+        if nothing_new and (state := current_state(settings, warehouse)):
             report.marts_state = state
             report.marts.warnings = state.warnings
             return
@@ -107,7 +107,7 @@ def _build(record: JobRecord, report: RunReport, console: Console, *, full_refre
 
 
 def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> None:
-    """Write the dashboard page; a run without its page has not failed."""
+    """Write the dashboard page. If it cannot be written, the run does not fail."""
     try:
         with report.timed("page"):
             report.page = write_page(settings, warehouse)
@@ -117,6 +117,7 @@ def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> 
 
 @contextmanager
 def _logged_job(record: JobRecord, report: RunReport) -> Iterator[None]:
+    """Record in the job log how the block ended."""
     try:
         yield
     except BaseException as error:
@@ -140,6 +141,6 @@ def _finish(record: JobRecord, report: RunReport, status: str, message: str) -> 
             metrics=report.metrics(record.settings),
         )
     except RunError:
-        # ClickHouse may be what failed; the error under way says so, and tells more.
+        # If ClickHouse has failed, the error that is being raised says more.
         if status == "ok":
             raise

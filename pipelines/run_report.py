@@ -1,4 +1,4 @@
-"""What a run did, for the summary and the job log."""
+"""The report of a run, for the summary and the job log."""
 
 import time
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from pipelines.transform.dbt_build import MartsReport
 
 @dataclass
 class RunReport:
-    """What a run did.
+    """The report of a run.
 
     Attributes:
         load: What was loaded.
         marts: What was built and tested.
-        marts_state: What the marts are built from; None if that is unknown.
+        marts_state: State of the marts for the next run; None if it is unknown.
         changes: Rows of each table of the marts, before and after the build.
-        datasets: The datasets whose new rows were all read.
-        page: Where the dashboard page is.
-        page_problem: Why it was not written.
+        datasets: Datasets of which all new rows were read.
+        page: Path of the dashboard page.
+        page_problem: Why the page was not written.
         seconds: Duration by step, in order.
     """
 
@@ -48,7 +48,7 @@ class RunReport:
 
     @property
     def rows(self) -> int:
-        """Rows fetched, all raw tables together."""
+        """Number of fetched rows over all raw tables."""
         return sum(self.load.rows.values())
 
     def metrics(self, settings: Settings) -> dict[str, Any]:

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 def load(file: OrderFile, orders: int, home: Path) -> Cost:
     settings = embedded_settings(home)
     with open_warehouse(settings) as warehouse:
-        warehouse.make_databases()
+        warehouse.create_databases()
         create_raw_tables(settings, warehouse)
         with measured(warehouse) as cost, warehouse.connect(warehouse.loader) as client:
             tables = {ORDERS: list[list[Any]](), TICKETS: list[list[Any]]()}

@@ -26,7 +26,7 @@ def load(file: OrderFile, orders: int, home: Path) -> Cost:
         yield from pages_by_hand(file, orders)
 
     with open_warehouse(embedded_settings(home)) as warehouse:
-        warehouse.make_databases()
+        warehouse.create_databases()
         credentials = credentials_of(warehouse)
         with measured(warehouse) as cost:
             dlt.pipeline(

@@ -27,9 +27,9 @@ def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost
 
     with (
         open_warehouse(settings) as warehouse,
-        patch.object(qtickets_source.api.session, "HTTPAdapter", adapter),
+        patch.object(qtickets_source.api.session, "BoundedAdapter", adapter),
     ):
-        warehouse.make_databases()
+        warehouse.create_databases()
         create_raw_tables(settings, warehouse)
         with measured(warehouse) as cost:
             report = backfill(

@@ -1,7 +1,7 @@
 """Secrets from files: `QTICKETS_TOKEN_FILE=/run/secrets/token` instead of `QTICKETS_TOKEN=…`.
 
-The habit of Docker's images, for every secret of the settings. systemd's credentials need nothing
-of this: pydantic-settings reads a folder of files by itself.
+This is the convention of Docker images, for every secret of the settings. systemd's credentials do
+not need it: pydantic-settings reads a folder of files by itself.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 @dataclass(frozen=True)
 class Unusable:
-    """In the place of a secret that cannot be had; `reason` follows "expected"."""
+    """Stands for a secret that cannot be read. `reason` completes a message: "expected …"."""
 
     reason: str
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether a setting's value must never be shown."""
+    """Return whether the value of a setting must never be shown."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Secrets named by `<VARIABLE>_FILE` among variables.
+    """A settings source that reads secrets from the files named by `<VARIABLE>_FILE`.
 
     Args:
-        variables: Those of the environment, or those of a `.env` file; names in lower case.
+        variables: Variables of the environment or of a `.env` file; names in lower case.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         self._variables = variables
 
     def paths(self) -> dict[str, Path]:
-        """The file that each setting is to be read from."""
+        """Return the files to read, by the name of the setting."""
         found = {}
         for name, field in self.settings_cls.model_fields.items():
             if is_secret(field) and (path := self._variables.get(f"{name}_file")):
@@ -57,7 +57,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         try:
             text = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "no text in UTF-8"
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
             problem = Unusable(f"a readable file in {variable}_FILE ({path}: {reason})")
             return problem, field_name, False
         if not text:

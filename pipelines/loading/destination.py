@@ -1,9 +1,9 @@
-"""dlt's ClickHouse destination, and what it has no setting for: a CA of one's own, and clusters.
+"""dlt's ClickHouse destination with two additions: a private CA, and clusters.
 
-The stock destination checks certificates against those of this machine only, and makes its tables
-on the one server it talks to. On a cluster the raw tables are made on every replica with
-`ON CLUSTER` and replicate themselves; they are `ReplicatedReplacingMergeTree`, which dlt does not
-know. Rows, state and loads are dlt's own, as on any server.
+dlt's own destination verifies certificates only with the CAs of this machine, and creates tables
+only on the server that it is connected to. On a cluster this one creates the raw tables on every
+replica (`ON CLUSTER`) with the engine `ReplicatedReplacingMergeTree`, which dlt does not support.
+Everything else is dlt's own behaviour.
 """
 
 import re
@@ -27,14 +27,14 @@ from pipelines.warehouse.server import Warehouse
 
 @configspec
 class RawDestinationConfiguration(ClickHouseClientConfiguration):
-    """The stock configuration, with how certificates are checked and the cluster."""
+    """dlt's configuration with `verify`, `ca_cert` and `cluster`."""
 
     verify: bool = True
     ca_cert: str | None = None
     cluster: str | None = None
 
     def on_resolved(self) -> None:
-        """Hands the checking of certificates to the native protocol's driver."""
+        """Pass the verification of certificates to the driver of the native protocol."""
         if self.credentials and self.credentials.secure:
             query = dict(self.credentials.query or {})
             query["verify"] = str(self.verify).lower()
@@ -44,12 +44,12 @@ class RawDestinationConfiguration(ClickHouseClientConfiguration):
 
 
 class RawSqlClient(ClickHouseSqlClient):
-    """Statements over the native protocol, files over HTTP."""
+    """Runs statements over the native protocol, and inserts files over HTTP."""
 
     config: RawDestinationConfiguration
 
     def create_dataset(self) -> None:
-        """Makes the table by which dlt knows that it has been here."""
+        """Create the sentinel table by which dlt recognizes its dataset."""
         name = self.make_qualified_table_name(self.config.dataset_sentinel_table_name)
         self.execute_sql(
             _clustered(
@@ -67,10 +67,10 @@ class RawSqlClient(ClickHouseSqlClient):
         file_format: str,
         compression: str,
     ) -> QuerySummary:
-        """Inserts a file, as the stock client does, over a connection checked as configured."""
+        """Insert a file as dlt's client does, but over a connection verified as configured."""
         database, table = self.make_qualified_table_name_path(table_name, quote=False)
-        # On a connection of its own: an insert cannot be repeated, so it must not meet one that the
-        # server closes at this moment, because nobody has used it for a while.
+        # A new connection: the server may close an idle one at this moment, and an insert cannot
+        # be retried.
         with create_client(
             host=self.credentials.host,
             port=self.credentials.http_port,
@@ -96,7 +96,7 @@ class RawSqlClient(ClickHouseSqlClient):
 
 
 class RawClient(ClickHouseClient):
-    """Makes and fills the raw tables."""
+    """Creates and fills the raw tables."""
 
     def __init__(
         self,
@@ -105,48 +105,48 @@ class RawClient(ClickHouseClient):
         capabilities: DestinationCapabilitiesContext,
     ) -> None:
         super().__init__(schema, config, capabilities)
-        stock = self.sql_client
+        default = self.sql_client
         self.cluster = config.cluster
         self.sql_client: RawSqlClient = RawSqlClient(
-            stock.dataset_name,
-            stock.staging_dataset_name,
-            stock.known_table_names,
+            default.dataset_name,
+            default.staging_dataset_name,
+            default.known_table_names,
             config.credentials,
             capabilities,
             config,
         )
 
     def _make_create_table(self, qualified_name: str, table: PreparedTableSchema) -> str:
-        begun = super()._make_create_table(qualified_name, table)
-        return _clustered(begun, qualified_name, self.cluster)
+        statement = super()._make_create_table(qualified_name, table)
+        return _clustered(statement, qualified_name, self.cluster)
 
     def _get_table_update_sql(
         self, table_name: str, new_columns: Sequence[TColumnSchema], generate_alter: bool
     ) -> list[str]:
-        # Columns that are added later reach the other replicas by replication.
+        # ALTER TABLE is replicated by the tables themselves.
         statements = super()._get_table_update_sql(table_name, new_columns, generate_alter)
         return [_clustered(statement, None, self.cluster) for statement in statements]
 
 
-def _clustered(statement: str, made: str | None, cluster: str | None) -> str:
-    """A CREATE TABLE of the table `made` for every replica of a cluster, if there is one."""
+def _clustered(statement: str, created: str | None, cluster: str | None) -> str:
+    """Return a CREATE TABLE of the table `created` for every replica, if there is a cluster."""
     if not cluster:
         return statement
-    if made:
-        statement = statement.replace(made, f"{made} ON CLUSTER `{cluster}`", 1)
+    if created:
+        statement = statement.replace(created, f"{created} ON CLUSTER `{cluster}`", 1)
     return re.sub(r"\nENGINE = (?=\w*MergeTree)(?!Replicated)", r"\nENGINE = Replicated", statement)
 
 
 class raw_destination(clickhouse):
     """dlt's `clickhouse` destination with `verify`, `ca_cert` and `cluster`."""
 
-    # dlt looks here for the signature whose defaults are not arguments.
+    # dlt looks here for the signature, to tell defaults from arguments.
     __orig_base__ = clickhouse
     spec = RawDestinationConfiguration
 
     @property
     def destination_type(self) -> str:
-        """dlt's own: its state is the same, whichever of the two wrote it."""
+        """dlt's own type, so that both destinations can continue each other's state."""
         return "dlt.destinations.clickhouse"
 
     @property
@@ -155,7 +155,7 @@ class raw_destination(clickhouse):
 
 
 def credentials_of(warehouse: Warehouse) -> dict[str, Any]:
-    """How dlt's destination reaches the raw tables, as their loader."""
+    """Return the credentials with which dlt loads the raw tables."""
     return {
         "host": warehouse.host,
         "port": warehouse.native_port,

@@ -21,9 +21,9 @@ from pipelines.warehouse.server import Warehouse
 from qtickets_source import orders_extent, qtickets_backfill_source
 from qtickets_source.state.periods import Window, months
 
-# Each load package costs one answer of the service and about a second, whatever its size. So up to
-# this many orders are one part. A longer history is loaded in parts of as many months as take so
-# long, which is also what an interruption costs.
+# Each part costs one request and about a second, whatever its size. So a history of up to this many
+# orders is one part. A longer one is loaded in parts of about `SECONDS_PER_PART`, which is also the
+# most that an interruption loses.
 ORDERS_PER_PART = 20_000
 SECONDS_PER_PART = 20
 

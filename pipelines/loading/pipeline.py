@@ -33,7 +33,7 @@ _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     # dlt also logs tracebacks of what it raises; the run reports an error in one line.
     "RUNTIME__LOG_LEVEL": "CRITICAL",
-    # dlt would wait for the load under way; an interrupted load does no harm.
+    # dlt would wait for the current load to end; an interrupted load does no harm.
     "RUNTIME__INTERCEPT_SIGNALS": "false",
     # No more concurrent inserts than the HTTP client keeps connections for; dlt's default is 20.
     "LOAD__WORKERS": "8",
@@ -135,7 +135,7 @@ def open_pipeline(
 
     The working folder is emptied first. After a load that was killed or refused half-way it may
     hold a state that is ahead of the data. The state at the destination counts only once its load
-    is complete, so a pipeline that starts from there reads again whatever may be missing.
+    is complete, so a pipeline that starts from it loads again all rows that may be missing.
 
     Args:
         warehouse: The destination; None for a pipeline that only extracts.
@@ -215,7 +215,7 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
             if warehouse and name.startswith(("clickhouse_", "dlt.destinations")):
                 raise ClickHouseError(
                     "Loading the raw tables failed. "
-                    + warehouse.explain(str(cause), warehouse.loader)
+                    + warehouse.error_message(str(cause), warehouse.loader)
                 ) from error
             if isinstance(cause, ConfigurationException):
                 raise RunError(f"dlt's configuration: {cause}") from error

@@ -1,7 +1,6 @@
-"""What a person sees while a load works: one line a table that fills, on a terminal only."""
+"""Progress of a load on a terminal: one line per table."""
 
 from collections.abc import Callable
-from typing import Any
 
 from dlt.common.runtime.collector_base import Collector
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -18,7 +18,7 @@ from rich.text import Text
 
 
 class _Rows(ProgressColumn):
-    """Rows so far, of how many, and how fast."""
+    """Number of rows so far, expected number, and rows per second."""
 
     def render(self, task: Task) -> Text:
         of_total = f" of {task.total:,.0f}" if task.total else ""
@@ -27,11 +27,11 @@ class _Rows(ProgressColumn):
 
 
 class TerminalProgress(Collector):
-    """dlt's progress on a rich display; silent when the output is not a terminal.
+    """dlt's progress on a rich display; shows nothing if the output is not a terminal.
 
     Args:
-        console: Where to show it.
-        on_first_row: Called once, when there turns out to be something to load.
+        console: Where progress is shown.
+        on_first_row: Called once, when the first row has been fetched.
     """
 
     def __init__(self, console: Console, on_first_row: Callable[[], object] | None = None) -> None:
@@ -39,12 +39,12 @@ class TerminalProgress(Collector):
         self.step: str = ""
         self._console = console
         self._display: Progress | None = None
-        self._tasks: dict[str, Any] = {}
+        self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
 
     def expect(self, name: str, total: int) -> None:
-        """Says how many rows of a table are to come."""
+        """Add to the number of rows that are expected for a table."""
         self._totals[name] = self._totals.get(name, 0) + total
 
     def update(
@@ -71,7 +71,7 @@ class TerminalProgress(Collector):
         self._done[name] = self._done.get(name, 0) + inc
 
     def _start(self, step: str) -> None:
-        # Only fetching takes long enough to watch; the other steps are over before one looks.
+        # Only extracting takes long enough to show; the other steps take seconds.
         if not self._console.is_terminal or not step.startswith("Extract"):
             return
         self._display = Progress(

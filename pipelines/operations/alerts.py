@@ -1,16 +1,16 @@
-"""Alerts: a webhook, a Telegram chat, or whatever else apprise can reach, once for each trouble.
+"""Alerts by webhook, Telegram, or any service that apprise supports, once for each incident.
 
-What was said is kept in `QTICKETS_HOME/alerts.json`, so that a ClickHouse that is down is reported
-once too. An alert never changes how a run ends: what cannot be delivered is logged, and tried again
-by the next run.
+The state is in `QTICKETS_HOME/alerts.json` and not in ClickHouse, so that an outage of ClickHouse
+is reported once too. Alerts never change how a run ends: a message that cannot be delivered is
+logged, and the next run tries again.
 """
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from socket import gethostname
@@ -21,36 +21,37 @@ from filelock import FileLock, Timeout
 
 from pipelines.configuration.environment import AlertSettings, read_alert_settings
 from pipelines.errors import BusyError, ConfigurationError, ExitCode, RunError
-from pipelines.operations.check import Health
-from pipelines.operations.redaction import without_people, without_secrets
+from pipelines.operations.checks.health import Health
+from pipelines.operations.incidents import (
+    RECOVERED,
+    AlertState,
+    Event,
+    HealthChecked,
+    Incident,
+    Message,
+    RunFailed,
+    RunSucceeded,
+    decide,
+    record_delivery,
+)
+from pipelines.operations.redaction import redact_personal_data, redact_secrets
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass
-class _Trouble:
-    """Something that is wrong, since when, and whom it was told."""
-
-    since: str
-    message: str
-    told: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _Told:
-    """The state that is kept: troubles by kind, and who is still to hear that they are over."""
-
-    troubles: dict[str, _Trouble] = field(default_factory=dict)
-    over: dict[str, str] = field(default_factory=dict)
-    """By target, the message of a recovery that could not be delivered yet."""
-    last_good: str | None = None
+# Keys that version 0.1 wrote, and their present names.
+_RENAMED_KEYS = {
+    "troubles": "incidents",
+    "told": "notified",
+    "over": "resolved",
+    "last_good": "last_success",
+}
 
 
 @contextmanager
 def alerting(settings: AlertSettings) -> Iterator[None]:
-    """Tells about a run that fails inside, about data grown stale by it, and about a recovery.
+    """Send alerts if the run in the block fails or its data are stale, and when it recovers.
 
-    Neither a run that finds another one under way nor one that is interrupted is a trouble.
+    A run that finds another one under way, or is interrupted, causes no alert.
     """
     if not targets(settings):
         yield
@@ -60,38 +61,37 @@ def alerting(settings: AlertSettings) -> Iterator[None]:
     except BusyError:
         raise
     except RunError as error:
-        _safely(_failed, settings, int(error.exit_code), str(error))
+        _send_alerts(settings, RunFailed(int(error.exit_code), str(error)))
         raise
     except Exception as error:
-        _safely(_failed, settings, int(ExitCode.BUG), f"{type(error).__name__}: a bug")
+        _send_alerts(settings, RunFailed(int(ExitCode.BUG), f"{type(error).__name__}: a bug"))
         raise
-    _safely(_succeeded, settings)
+    _send_alerts(settings, RunSucceeded())
 
 
 def alert_configuration(env_file: Path | None, error: ConfigurationError) -> None:
-    """Tells of a configuration with which no run can begin, if it says where alerts go."""
+    """Send an alert about an invalid configuration, if its alert settings can be read."""
     settings = read_alert_settings(env_file)
     if settings and targets(settings):
-        _safely(_failed, settings, int(error.exit_code), str(error))
+        _send_alerts(settings, RunFailed(int(error.exit_code), str(error)))
 
 
 def alert_health(settings: AlertSettings, health: Health) -> None:
-    """Tells what `--check` found wrong, and what is well again."""
+    """Send alerts about failed checks, and about checks that pass again."""
     if targets(settings):
-        _safely(_examined, settings, health)
+        _send_alerts(settings, HealthChecked(tuple(health.checks)))
 
 
 def send_test(settings: AlertSettings) -> dict[str, bool]:
-    """Sends a message to every target; by its name, whether it was delivered."""
-    text = f"A test from {gethostname()}: alerts arrive here."
+    """Send a test message to every target; return by target whether it was delivered."""
+    text = f"Test message from {gethostname()}: alerts about QTickets runs arrive here."
     return {
-        name: _deliver(settings, name, url, "QTickets: a test", text)
-        for name, url in targets(settings).items()
+        name: _deliver(settings, Message(name, "test message", text)) for name in targets(settings)
     }
 
 
 def targets(settings: AlertSettings) -> dict[str, str]:
-    """By name, where alerts go, as apprise's URLs."""
+    """Return the configured targets: apprise URLs by name."""
     found = {}
     if settings.qtickets_alert_webhook:
         found["webhook"] = _webhook(settings.qtickets_alert_webhook.get_secret_value())
@@ -105,151 +105,127 @@ def targets(settings: AlertSettings) -> dict[str, str]:
 
 
 def _webhook(url: str) -> str:
-    """The address of a webhook as apprise wants it; its own parameters begin with a minus there."""
+    """Return a webhook as apprise's URL, which marks the webhook's own parameters with a minus."""
     parts = urlsplit(url)
     scheme = {"https": "jsons", "http": "json"}[parts.scheme]
     query = "&".join(f"-{quote(k)}={quote(v)}" for k, v in parse_qsl(parts.query))
     return f"{scheme}://{parts.netloc}{parts.path or '/'}" + (f"?{query}" if query else "")
 
 
-def _failed(settings: AlertSettings, exit_code: int, message: str) -> None:
-    with _told(settings) as told:
-        told.over.clear()
-        now = datetime.now(timezone.utc)
-        data_of = told.last_good or _iso(now)
-        told.last_good = data_of
-        _tell(settings, told, f"failure {exit_code}", "a run failed", message)
-        hours = (now - datetime.fromisoformat(data_of)).total_seconds() / 3600
-        if hours > settings.qtickets_stale_hours:
-            stale = f"No run has been good for {hours:.0f} hours. Last trouble: {message}"
-            _tell(settings, told, "stale", "the data are stale", stale)
+def _send_alerts(settings: AlertSettings, event: Event) -> None:
+    """Deliver the messages that an event causes; log any failure, and raise nothing."""
+    try:
+        _handle(settings, _redacted(event, settings))
+    except (OSError, Timeout) as error:
+        logger.warning("Alerts could not be sent: %s", error)
+    except Exception as error:
+        logger.warning("Alerts could not be sent (%s): a bug.", type(error).__name__)
+        logger.debug("Alerts could not be sent", exc_info=True)
 
 
-def _succeeded(settings: AlertSettings) -> None:
-    with _told(settings) as told:
-        told.last_good = _iso(datetime.now(timezone.utc))
-        over = [kind for kind in told.troubles if kind == "stale" or kind.startswith("failure")]
-        _tell_over(settings, told, over, "A run was good again.")
-
-
-def _examined(settings: AlertSettings, health: Health) -> None:
-    found: dict[str, str] = {}
-    for check in health.checks:
-        if check.status != "error":
-            continue
-        kind = "stale" if check.name.startswith("freshness") else f"check {check.name}"
-        found[kind] = f"{found[kind]} {check.message}" if kind in found else check.message
-    with _told(settings) as told:
-        if any(kind.startswith("failure") for kind in told.troubles):
-            # The run itself has told that.
-            found.pop("check last_run", None)
-        for kind, message in found.items():
-            title = "the data are stale" if kind == "stale" else f"{kind} failed"
-            _tell(settings, told, kind, title, message)
-        # Whether the data are stale is known only where ClickHouse could be asked.
-        judged = any(check.name.startswith("freshness") for check in health.checks)
-        over = [
-            kind
-            for kind in told.troubles
-            if kind not in found and (kind.startswith("check") or (kind == "stale" and judged))
-        ]
-        _tell_over(settings, told, over, "All that was checked is well again.")
-
-
-def _tell(settings: AlertSettings, told: _Told, kind: str, title: str, message: str) -> None:
-    """Says that something is wrong to those who have not heard it yet."""
-    message = _presentable(message, settings)
-    trouble = told.troubles.setdefault(kind, _Trouble(_iso(datetime.now(timezone.utc)), message))
-    for name, url in targets(settings).items():
-        if name not in trouble.told and _deliver(settings, name, url, _title(title), message):
-            trouble.told.append(name)
-
-
-def _tell_over(settings: AlertSettings, told: _Told, kinds: Iterable[str], message: str) -> None:
-    """Says that troubles are over, once, to those who heard of them."""
-    for kind in list(kinds):
-        trouble = told.troubles.pop(kind)
-        for name in trouble.told:
-            before = told.over.get(name, message)
-            told.over[name] = f"{before}\nIt was, since {trouble.since}: {trouble.message}"
-    known = targets(settings)
-    for name, text in list(told.over.items()):
-        if name not in known or _deliver(settings, name, known[name], _title("recovered"), text):
-            del told.over[name]
-
-
-def _presentable(text: str, settings: AlertSettings) -> str:
-    return without_people(without_secrets(text, settings))
-
-
-def _title(what: str) -> str:
-    return f"QTickets: {what}"
-
-
-def _deliver(settings: AlertSettings, name: str, url: str, title: str, message: str) -> bool:
-    """Sends one message; False, and a line in the log, if it was not delivered."""
-    # A second, and only needed when there is something to say.
-    import apprise
-
-    # Its own lines may name addresses, which hold tokens.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    who = " ".join(filter(None, (settings.org_name, f"({settings.job_name} on {gethostname()})")))
-    sender = apprise.Apprise()
-    kind = apprise.NotifyType.SUCCESS if "recovered" in title else apprise.NotifyType.FAILURE
-    body = _presentable(f"{message}\n{who}", settings)
-    delivered = sender.add(url) and sender.notify(
-        title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
-    )
-    if not delivered:
-        logger.warning("An alert could not be delivered to the %s: %s", name, title)
-    return bool(delivered)
-
-
-@contextmanager
-def _told(settings: AlertSettings) -> Iterator[_Told]:
-    """What was said, read and written back under a lock."""
+def _handle(settings: AlertSettings, event: Event) -> None:
     path = settings.qtickets_home / "alerts.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock"), timeout=60):
-        told = _read(path)
-        yield told
-        _write(path, told)
+        state, messages = decide(
+            _read_state(path),
+            event,
+            datetime.now(timezone.utc),
+            targets=list(targets(settings)),
+            stale_hours=settings.qtickets_stale_hours,
+        )
+        for message in messages:
+            if _deliver(settings, message):
+                state = record_delivery(state, message)
+        _write_state(path, state)
 
 
-def _read(path: Path) -> _Told:
+def _redacted(event: Event, settings: AlertSettings) -> Event:
+    match event:
+        case RunFailed():
+            return replace(event, message=_redact(event.message, settings))
+        case HealthChecked():
+            return HealthChecked(
+                tuple(replace(c, message=_redact(c.message, settings)) for c in event.checks)
+            )
+        case RunSucceeded():
+            return event
+
+
+def _redact(text: str, settings: AlertSettings) -> str:
+    return redact_personal_data(redact_secrets(text, settings))
+
+
+def _deliver(settings: AlertSettings, message: Message) -> bool:
+    """Send one message; return False, and log it, if it was not delivered."""
+    # The import takes a second, and is needed only if there is a message.
+    import apprise
+
+    # Its own log lines may contain addresses, which hold tokens.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    sent_by = " ".join(
+        filter(None, (settings.org_name, f"({settings.job_name} on {gethostname()})"))
+    )
+    is_recovery = message.title == RECOVERED
+    sender = apprise.Apprise()
+    delivered = sender.add(targets(settings)[message.target]) and sender.notify(
+        title=f"QTickets: {message.title}",
+        body=_redact(f"{message.text}\n{sent_by}", settings),
+        notify_type=apprise.NotifyType.SUCCESS if is_recovery else apprise.NotifyType.FAILURE,
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    if not delivered:
+        logger.warning(
+            "The alert %r could not be delivered to the %s. Check QTICKETS_ALERT_… and the network;"
+            " the next run tries again.",
+            message.title,
+            message.target,
+        )
+    return bool(delivered)
+
+
+def _read_state(path: Path) -> AlertState:
     try:
-        kept = json.loads(path.read_text())
-        troubles = {kind: _Trouble(**trouble) for kind, trouble in kept["troubles"].items()}
-        return _Told(troubles, dict(kept["over"]), kept["last_good"])
+        stored = json.loads(path.read_text(), object_hook=_present_keys)
+        return AlertState(
+            {
+                kind: Incident(
+                    datetime.fromisoformat(incident["since"]),
+                    incident["message"],
+                    tuple(incident["notified"]),
+                )
+                for kind, incident in stored["incidents"].items()
+            },
+            dict(stored["resolved"]),
+            datetime.fromisoformat(stored["last_success"]) if stored["last_success"] else None,
+        )
     except FileNotFoundError:
-        return _Told()
+        return AlertState()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        logger.warning("%s cannot be read: alerts begin anew.", path)
-        return _Told()
+        logger.warning(
+            "%s cannot be read. It is replaced, and open incidents are reported again.", path
+        )
+        return AlertState()
 
 
-def _write(path: Path, told: _Told) -> None:
+def _present_keys(stored: dict[str, Any]) -> dict[str, Any]:
+    return {_RENAMED_KEYS.get(key, key): value for key, value in stored.items()}
+
+
+def _write_state(path: Path, state: AlertState) -> None:
     draft = path.with_suffix(".new")
     content = {
-        "troubles": {kind: vars(trouble) for kind, trouble in told.troubles.items()},
-        "over": told.over,
-        "last_good": told.last_good,
+        "incidents": {
+            kind: {
+                "since": incident.since.isoformat(timespec="seconds"),
+                "message": incident.message,
+                "notified": list(incident.notified),
+            }
+            for kind, incident in state.incidents.items()
+        },
+        "resolved": state.resolved,
+        "last_success": state.last_success and state.last_success.isoformat(timespec="seconds"),
     }
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
     draft.replace(path)
-
-
-def _safely(tell: Any, settings: AlertSettings, *arguments: Any) -> None:
-    """Whatever happens while alerting, the run ends as it would have."""
-    try:
-        tell(settings, *arguments)
-    except (OSError, Timeout) as error:
-        logger.warning("Alerts: %s", error)
-    except Exception as error:
-        logger.warning("Alerts failed: %s", type(error).__name__)
-        logger.debug("Alerts failed", exc_info=True)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")

@@ -1,6 +1,6 @@
-"""`python -m pipelines.backup`: ClickHouse's own BACKUP and RESTORE of what cannot be made anew.
+"""Backups: ClickHouse's own BACKUP and RESTORE of the data that cannot be rebuilt.
 
-That is the raw tables with dlt's state, and the job log. Marts are built from them by the restore.
+That is the raw tables with dlt's state, and the job log. The restore builds the marts from them.
 """
 
 import re
@@ -18,11 +18,13 @@ from pipelines.commands.options import EnvFile, failures_in_one_line
 from pipelines.configuration.environment import Settings, read_settings
 from pipelines.errors import ClickHouseError, ConfigurationError
 from pipelines.warehouse.job_log import JOB_TABLES
+from pipelines.warehouse.objects import TableName
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
-# Data without a state are read again; a state without its data never is: it goes last.
+# The state is copied last: rows without their state are loaded again, but a state without its rows
+# would leave them out for good.
 DLT_TABLES = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
-_AUTOMATIC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}Z")
+_AUTOMATIC_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}Z")
 _RESTORED = "__restored"
 _NOT_IN_BACKUP = "BACKUP_ENTRY_NOT_FOUND"
 
@@ -35,7 +37,7 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup of the embedded ClickHouse. `bytes` are those of its files."""
+    """A backup of the embedded ClickHouse; `bytes` is the size of its files."""
 
     name: str
     made_at: datetime
@@ -101,15 +103,21 @@ def restore_command(
 
 
 def create(settings: Settings, name: str | None = None) -> str:
-    """Backs up the raw tables, dlt's and the job log; returns the name.
+    """Back up the raw tables, dlt's tables and the job log; return the name of the backup.
+
+    Args:
+        settings: The settings of the command.
+        name: Name of the backup; None: the current time.
 
     Raises:
-        ClickHouseError, BusyError, ConfigurationError
+        ConfigurationError: The name is invalid, or there are no tables.
+        ClickHouseError: ClickHouse rejected the backup, for instance because the name exists.
+        BusyError: A run is under way.
     """
     from pipelines.run_lock import exclusive_run
 
     now = datetime.now(timezone.utc)
-    name = _checked(name or f"{now:%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03}Z")
+    name = _valid_name(name or f"{now:%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03}Z")
     with (
         exclusive_run(settings),
         open_warehouse(settings) as warehouse,
@@ -119,7 +127,7 @@ def create(settings: Settings, name: str | None = None) -> str:
         if not tables:
             raise ConfigurationError(
                 f"There is nothing to back up: databases {warehouse.raw_db} and"
-                f" {warehouse.marts_db} have no tables of a run."
+                f" {warehouse.marts_db} have no tables. Load data first."
             )
         client.command(
             f"BACKUP {', '.join(tables)}{warehouse.on_cluster} TO {_target(settings, name)}"
@@ -128,83 +136,95 @@ def create(settings: Settings, name: str | None = None) -> str:
 
 
 def restore(settings: Settings, name: str, *, replace: bool) -> int:
-    """Restores beside what is there, then takes its place; returns how many tables.
+    """Restore a backup and build the marts from it; return the number of tables.
 
-    Until all tables are restored nothing is changed. State goes first: with an older state than
-    data the next run reads some rows again, with a newer one it would miss some.
+    The tables are restored under temporary names. Only when all are complete do they replace the
+    present ones, dlt's state first: with a state older than the rows the next run loads some rows
+    again, with a newer one it would miss some.
 
     Raises:
-        ConfigurationError: The databases hold data, and `replace` is false; the backup has none.
-        ClickHouseError, MartsError, BusyError
+        ConfigurationError: There is no such backup, it has no orders, or the databases hold data
+            and `replace` is false.
+        ClickHouseError: A table could not be restored; the present tables are unchanged.
+        MartsError: The marts could not be built; the next run builds them.
+        BusyError: A run is under way.
     """
     from pipelines.run_lock import exclusive_run
     from pipelines.transform.dbt_build import build_marts
     from qtickets_source.rows.schema import TABLE_NAMES
 
-    name = _checked(name)
+    name = _valid_name(name)
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
-        warehouse.make_databases()
+        warehouse.create_databases()
         if not replace and (orders := _orders(warehouse)):
             raise ConfigurationError(
-                f"{warehouse.raw_db} holds {orders:,} orders. Add --replace to put the backup in"
-                " their place."
+                f"{warehouse.raw_db} holds {orders:,} orders. Add --replace to replace them with"
+                " the backup."
             )
-        wanted = [(warehouse.marts_db, table) for table in JOB_TABLES]
-        wanted += [(warehouse.raw_db, table) for table in DLT_TABLES]
-        wanted += [(warehouse.raw_db, table) for table in ("dlt_sentinel_table", *TABLE_NAMES)]
-        _drop_leftovers(warehouse, wanted)
-        restored = _restore_beside(settings, warehouse, name, wanted)
+        tables = [TableName(warehouse.marts_db, table) for table in JOB_TABLES]
+        tables += [TableName(warehouse.raw_db, table) for table in DLT_TABLES]
+        tables += [
+            TableName(warehouse.raw_db, table) for table in ("dlt_sentinel_table", *TABLE_NAMES)
+        ]
+        _drop_temporary_tables(warehouse, tables)
+        restored = _restore_temporary_tables(settings, warehouse, name, tables)
         if (warehouse.raw_db, "orders") not in restored:
-            _drop_leftovers(warehouse, wanted)
-            raise ConfigurationError(f"Backup {name} has no table {warehouse.raw_db}.orders.")
-        for database, table in restored:
-            _take_place(warehouse, database, table)
+            _drop_temporary_tables(warehouse, tables)
+            raise ConfigurationError(
+                f"Backup {name} has no table {warehouse.raw_db}.orders. Name another backup, or"
+                " check CLICKHOUSE_DB."
+            )
+        for table in restored:
+            _replace_with_restored(warehouse, table)
         build_marts(settings, warehouse, "--full-refresh")
     return len(restored)
 
 
-def _restore_beside(
-    settings: Settings, warehouse: Warehouse, name: str, wanted: list[tuple[str, str]]
-) -> list[tuple[str, str]]:
-    """Restores each table under another name; those that the backup has."""
+def _restore_temporary_tables(
+    settings: Settings, warehouse: Warehouse, name: str, tables: list[TableName]
+) -> list[TableName]:
+    """Restore tables under temporary names; return those that the backup has."""
     restored = []
     try:
         with warehouse.connect(warehouse.backup_login) as client:
-            for database, table in wanted:
+            for database, table in tables:
                 statement = (
                     f"RESTORE TABLE `{database}`.`{table}` AS `{database}`.`{table}{_RESTORED}`"
                     f"{warehouse.on_cluster} FROM {_target(settings, name)}"
                 )
                 try:
-                    with warehouse.explained(warehouse.backup_login):
+                    with warehouse.translated_errors(warehouse.backup_login):
                         client.command(statement)
                 except ClickHouseError as error:
-                    # A table that came with a later version.
+                    # The backup is older than the table.
                     if _NOT_IN_BACKUP not in str(error.__cause__):
                         raise
                     continue
-                restored.append((database, table))
+                restored.append(TableName(database, table))
     except ClickHouseError as error:
-        _drop_leftovers(warehouse, wanted)
+        _drop_temporary_tables(warehouse, tables)
         if "BACKUP_NOT_FOUND" in str(error.__cause__):
-            raise ConfigurationError(f"There is no backup {name}.") from error
+            raise ConfigurationError(
+                f"There is no backup {name}. `backup --list` lists those of the embedded server."
+            ) from error
         raise
     return restored
 
 
-def _take_place(warehouse: Warehouse, database: str, table: str) -> None:
-    beside, on_cluster = f"`{database}`.`{table}{_RESTORED}`", warehouse.on_cluster
+def _replace_with_restored(warehouse: Warehouse, name: TableName) -> None:
+    (database, table), on_cluster = name, warehouse.on_cluster
+    temporary = f"`{database}`.`{table}{_RESTORED}`"
     with warehouse.connect(warehouse.owner(database)) as client:
         if client.command(f"EXISTS TABLE `{database}`.`{table}`"):
-            client.command(f"EXCHANGE TABLES `{database}`.`{table}` AND {beside}{on_cluster}")
-            client.command(f"DROP TABLE {beside}{on_cluster} SYNC")
+            client.command(f"EXCHANGE TABLES `{database}`.`{table}` AND {temporary}{on_cluster}")
+            client.command(f"DROP TABLE {temporary}{on_cluster} SYNC")
         else:
-            client.command(f"RENAME TABLE {beside} TO `{database}`.`{table}`{on_cluster}")
+            client.command(f"RENAME TABLE {temporary} TO `{database}`.`{table}`{on_cluster}")
 
 
-def _drop_leftovers(warehouse: Warehouse, wanted: list[tuple[str, str]]) -> None:
-    """Drops what an earlier restore, cut off or failed, has left beside."""
-    for database, table in wanted:
+def _drop_temporary_tables(warehouse: Warehouse, tables: list[TableName]) -> None:
+    """Drop the temporary tables of a restore that failed or was interrupted."""
+    for database, table in tables:
         with warehouse.connect(warehouse.owner(database)) as client:
             client.command(
                 f"DROP TABLE IF EXISTS `{database}`.`{table}{_RESTORED}`{warehouse.on_cluster} SYNC"
@@ -219,8 +239,8 @@ def _orders(warehouse: Warehouse) -> int:
         return int(str(count))
 
 
-def _tables(client: Client, warehouse: Warehouse) -> list[tuple[str, str]]:
-    """(database, name) of the tables that a backup holds."""
+def _tables(client: Client, warehouse: Warehouse) -> list[TableName]:
+    """Return the tables to back up."""
     rows = client.query(
         "SELECT database, name FROM system.tables WHERE engine LIKE '%MergeTree'"
         " AND NOT endsWith(name, {restored:String}) AND ("
@@ -233,44 +253,44 @@ def _tables(client: Client, warehouse: Warehouse) -> list[tuple[str, str]]:
             "restored": _RESTORED,
         },
     ).result_rows
-    return [(str(database), str(table)) for database, table in rows]
+    return [TableName(str(database), str(table)) for database, table in rows]
 
 
 def _target(settings: Settings, name: str) -> str:
-    """Where a backup is, as ClickHouse's SQL says it."""
+    """Return the place of a backup as an expression in ClickHouse's SQL."""
     if settings.qtickets_backup_target:
         return settings.qtickets_backup_target.get_secret_value().replace("{name}", name)
     return f"File('{name}')" if settings.clickhouse_host else f"Disk('backups', '{name}')"
 
 
-def _checked(name: str) -> str:
+def _valid_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,79}", name):
         raise ConfigurationError(f"{name!r} is no name for a backup: use letters, digits, _ . -")
     return name
 
 
 def backups_folder(settings: Settings) -> Path:
-    """Where the backups of the embedded ClickHouse lie."""
+    """Return the folder with the backups of the embedded ClickHouse."""
     return settings.qtickets_home / "clickhouse" / "backups"
 
 
 def backups(settings: Settings) -> list[Backup]:
-    """The complete backups of the embedded ClickHouse, oldest first."""
+    """Return the complete backups of the embedded ClickHouse, oldest first."""
     folder = backups_folder(settings)
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
-        # Written last: without it a backup was cut off.
-        mark = path / ".backup"
-        if mark.exists():
-            made_at = datetime.fromtimestamp(mark.stat().st_mtime, timezone.utc)
+        # ClickHouse writes this file last: without it the backup is incomplete.
+        metadata = path / ".backup"
+        if metadata.exists():
+            made_at = datetime.fromtimestamp(metadata.stat().st_mtime, timezone.utc)
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             found.append(Backup(path.name, made_at, size))
     return sorted(found, key=lambda backup: (backup.made_at, backup.name))
 
 
 def thin(settings: Settings, keep: int) -> list[str]:
-    """Deletes all but the newest `keep` backups that have no name of their own; their names."""
-    automatic = [item.name for item in backups(settings) if _AUTOMATIC.fullmatch(item.name)]
+    """Delete all but the newest `keep` of the automatically named backups; return their names."""
+    automatic = [item.name for item in backups(settings) if _AUTOMATIC_NAME.fullmatch(item.name)]
     old = automatic[:-keep]
     for name in old:
         shutil.rmtree(backups_folder(settings) / name)

@@ -7,23 +7,20 @@ from pipelines.loading.pipeline import create_raw_tables
 from pipelines.run_lock import exclusive_run
 from pipelines.transform.dbt_build import build_marts
 from pipelines.warehouse.job_log import create_job_tables
-from pipelines.warehouse.objects import contract_objects
+from pipelines.warehouse.objects import DatabaseObject, contract_objects
 from pipelines.warehouse.server import open_warehouse
 
 
-def bootstrap(settings: Settings, console: Console) -> list[tuple[str, str, str]]:
-    """Create every table and view, empty where there is no data.
-
-    Returns:
-        (database, name, engine) of each table and view.
+def bootstrap(settings: Settings, console: Console) -> list[DatabaseObject]:
+    """Create every table and view, empty where there is no data; return them.
 
     Raises:
-        RunError: With one line for the operator.
+        RunError: In one line for the operator.
     """
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
         warehouse.prepare(settings.mode)
         create_job_tables(warehouse)
         create_raw_tables(settings, warehouse)
-        with console.status("Making the marts (dbt build)"):
+        with console.status("Building the marts (dbt build)"):
             build_marts(settings, warehouse)
         return contract_objects(warehouse)

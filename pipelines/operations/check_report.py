@@ -1,17 +1,17 @@
-"""How `--check` is shown: lines for people, JSON for machines."""
+"""Output of `check`: a table for people, JSON for machines."""
 
 import json
 
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.operations.check import Health
+from pipelines.operations.checks.health import Health
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 def print_health(health: Health, console: Console, *, as_json: bool) -> None:
-    """A line for each thing that was looked at, or all of it as one JSON object."""
+    """Print one line for each finding, or all of them as one JSON object."""
     if console.quiet:
         return
     if as_json:

@@ -1,13 +1,14 @@
-"""`--compact`: what nobody reads any more goes, so that a server of many years stays small.
+"""Compaction: delete data that no model reads, so that the tables stay small over years.
 
-Old versions of raw rows, which merges in the background remove only some day; snapshots of seats
-finer than `fact_qtickets_inventory_history` keeps them; old job records and states of dlt. No
-number of the marts changes by it.
+Deleted are old versions of raw rows, which background merges may keep for long; snapshots of seats
+that `fact_qtickets_inventory_history` does not keep either; old job records and states of dlt. The
+marts do not change.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
@@ -18,7 +19,7 @@ from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source.rows.schema import TABLE_NAMES
 
-# As in dbt_project/models/marts/fact_qtickets_inventory_history.sql.
+# The same as in dbt_project/models/marts/fact_qtickets_inventory_history.sql.
 EVERY_SNAPSHOT_DAYS = 7
 HOURLY_DAYS = 60
 
@@ -28,30 +29,41 @@ STATE_DAYS = 30
 
 @dataclass(frozen=True)
 class Compacted:
-    """What became of a table: rows as stored, old versions counted, and bytes on the disk."""
+    """Size of a table before and after.
+
+    Attributes:
+        table: Database and name.
+        rows: Stored rows, old versions included.
+        bytes: Bytes on disk.
+    """
 
     table: str
     rows: tuple[int, int]
     bytes: tuple[int, int]
 
 
+class _Size(NamedTuple):
+    rows: int
+    bytes: int
+
+
 def compact(settings: Settings) -> list[Compacted]:
-    """Removes what is of no more use; tables that became smaller, before and after.
+    """Delete data that no model reads; return the tables that became smaller.
 
     Raises:
-        ClickHouseError, BusyError: What was done before that is done, and no harm.
+        ClickHouseError, BusyError: Steps that were done before the error remain done.
     """
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
         before = _sizes(warehouse)
         now = datetime.now(timezone.utc)
         with warehouse.connect(warehouse.loader) as client:
-            there = {table.partition(".")[2] for table in before if _is_raw(table, warehouse)}
-            if "inventory" in there:
+            existing = {table.partition(".")[2] for table in before if _is_raw(table, warehouse)}
+            if "inventory" in existing:
                 _thin_snapshots(client, warehouse.raw_db, _today(settings, now), settings.report_tz)
-            if "_dlt_pipeline_state" in there:
+            if "_dlt_pipeline_state" in existing:
                 _thin_states(client, warehouse.raw_db, now)
             for table in TABLE_NAMES:
-                if table in there:
+                if table in existing:
                     client.command(f"OPTIMIZE TABLE `{warehouse.raw_db}`.`{table}` FINAL")
         if f"{warehouse.marts_db}.meta_job_runs" in before:
             with warehouse.connect(warehouse.transformer) as client:
@@ -61,10 +73,10 @@ def compact(settings: Settings) -> list[Compacted]:
 
 
 def _thin_snapshots(client: Client, raw_db: str, today: str, zone: str) -> None:
-    """Of each show's snapshots keeps those that the history keeps, for whole events.
+    """Keep the snapshots that `fact_qtickets_inventory_history` keeps: the last of an hour or day.
 
-    The last of each hour, or day, of a show, as the history; and the same moment of every other
-    show of its event, so that an event's snapshot is always that of all its shows.
+    A snapshot that is kept of one show is kept of all shows of its event, so that the totals of an
+    event always include all its shows.
     """
     local = f"toTimeZone(snapshot_at, '{zone}')"
     inventory = f"`{raw_db}`.inventory"
@@ -78,15 +90,14 @@ def _thin_snapshots(client: Client, raw_db: str, today: str, zone: str) -> None:
         f" AND (show_id, snapshot_at) IN (SELECT show_id, max(snapshot_at) FROM {inventory}"
         f" WHERE {old} GROUP BY show_id, {period})"
     )
-    superfluous = f"{old} AND (event_id, snapshot_at) NOT IN ({kept})"
-    _delete(client, inventory, superfluous)
+    _delete(client, inventory, f"{old} AND (event_id, snapshot_at) NOT IN ({kept})")
 
 
 def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
-    """Keeps the newest states of dlt, of which it reads the last complete one, and their loads."""
+    """Keep the newest states of dlt, which reads the last complete one, and their loads."""
     states, loads = (f"`{raw_db}`.{table}" for table in ("_dlt_pipeline_state", "_dlt_loads"))
     since = f"toDateTime64('{now - timedelta(days=STATE_DAYS):%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
-    # By the load, as dlt looks for the last one.
+    # Ordered by load ID, as dlt looks for the last state.
     newest = (
         f"SELECT _dlt_load_id FROM {states}"  # noqa: S608
         f" ORDER BY _dlt_load_id DESC LIMIT {STATES_KEPT}"
@@ -97,18 +108,18 @@ def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
 
 
 def _drop_old_jobs(client: Client, warehouse: Warehouse, before: datetime) -> None:
-    moment = f"toDateTime64('{before:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
+    limit = f"toDateTime64('{before:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
     for table in JOB_TABLES:
-        _delete(client, f"`{warehouse.marts_db}`.{table}", f"started_at < {moment}")
+        _delete(client, f"`{warehouse.marts_db}`.{table}", f"started_at < {limit}")
 
 
 def _delete(client: Client, table: str, condition: str) -> None:
-    """Deletes rows, if there are any: a mutation that finds none still costs a rewrite.
+    """Delete rows if any match: a mutation without matches would still rewrite the table.
 
-    Replicated tables pass it on by themselves, as they do a merge: ON CLUSTER would repeat it.
+    Replicated tables replicate the mutation themselves; ON CLUSTER would repeat it.
     """
-    found = f"SELECT count() > 0 FROM {table} WHERE {condition}"  # noqa: S608
-    if client.command(found):
+    matches = f"SELECT count() > 0 FROM {table} WHERE {condition}"  # noqa: S608
+    if client.command(matches):
         client.command(
             f"ALTER TABLE {table} DELETE WHERE {condition}",
             settings={"mutations_sync": 2, "allow_nondeterministic_mutations": 1},
@@ -116,7 +127,7 @@ def _delete(client: Client, table: str, condition: str) -> None:
 
 
 def _today(settings: Settings, now: datetime) -> str:
-    """The date as of which the marts are seen, in the reporting time zone."""
+    """Return the date on which the marts are read, in the reporting time zone."""
     if settings.report_now:
         now = datetime.fromisoformat(settings.report_now).replace(tzinfo=timezone.utc)
     return now.astimezone(ZoneInfo(settings.report_tz)).date().isoformat()
@@ -126,9 +137,9 @@ def _is_raw(table: str, warehouse: Warehouse) -> bool:
     return table.startswith(f"{warehouse.raw_db}.")
 
 
-def _sizes(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
-    """(rows, bytes) of each table."""
-    found: dict[str, tuple[int, int]] = {}
+def _sizes(warehouse: Warehouse) -> dict[str, _Size]:
+    """Return the size of each table by database and name."""
+    found: dict[str, _Size] = {}
     for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
             rows = client.query(
@@ -136,14 +147,14 @@ def _sizes(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
                 " WHERE database = {db:String} AND total_rows IS NOT NULL",
                 parameters={"db": database},
             ).result_rows
-        found |= {f"{database}.{name}": (int(rows), int(size or 0)) for name, rows, size in rows}
+        found |= {
+            f"{database}.{name}": _Size(int(rows), int(size or 0)) for name, rows, size in rows
+        }
     return found
 
 
-def _smaller(
-    before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
-) -> Iterator[Compacted]:
-    for table, (rows, size) in sorted(before.items()):
-        rows_now, size_now = after.get(table, (0, 0))
-        if rows_now < rows:
-            yield Compacted(table, (rows, rows_now), (size, size_now))
+def _smaller(before: dict[str, _Size], after: dict[str, _Size]) -> Iterator[Compacted]:
+    for table, old in sorted(before.items()):
+        new = after.get(table, _Size(0, 0))
+        if new.rows < old.rows:
+            yield Compacted(table, (old.rows, new.rows), (old.bytes, new.bytes))

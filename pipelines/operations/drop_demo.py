@@ -12,5 +12,5 @@ def drop_demo(settings: Settings) -> None:
         ConfigurationError: They hold live data, which is never dropped.
     """
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
-        warehouse.prepare("offline" if warehouse.filled_by() == "offline" else "demo")
+        warehouse.prepare("offline" if warehouse.loaded_mode() == "offline" else "demo")
         warehouse.drop()

@@ -1,11 +1,11 @@
-"""`python -m pipelines.move`: from the embedded ClickHouse to the server that CLICKHOUSE_* names.
+"""Move from the embedded ClickHouse to the server of `CLICKHOUSE_HOST`.
 
-Copied is what cannot be made anew: the raw tables with dlt's state, and the job log. The marts are
-built on the server, and the next run continues there. The embedded ClickHouse stays as it is.
+The raw tables with dlt's state and the job log are copied: they cannot be rebuilt. The marts are
+built on the server, and the next run continues there. The embedded ClickHouse is not changed.
 """
 
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import typer
 from clickhouse_connect.driver.client import Client
@@ -23,20 +23,24 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the embedded ClickHouse, with its columns and their types in order."""
+    """A table of the embedded ClickHouse.
+
+    Attributes:
+        columns: Type of each column, in order.
+        keeps_versions: Only the newest version of a row is copied.
+    """
 
     database: str
     name: str
     columns: dict[str, str]
     keeps_versions: bool
-    """Only the newest version of a row counts."""
 
     @property
     def path(self) -> str:
         return f"`{self.database}`.`{self.name}`"
 
     @property
-    def listed(self) -> str:
+    def column_list(self) -> str:
         return ", ".join(f"`{column}`" for column in self.columns)
 
 
@@ -60,23 +64,23 @@ def main(
 
 
 def move(settings: Settings) -> dict[str, int]:
-    """Copies every table, holds the copies against the originals, builds the marts.
+    """Copy every table, compare the copies with the originals, and build the marts.
 
     Returns:
-        Rows copied, by table; of raw tables the newest version of each.
+        Copied rows by table. Of raw tables, the newest version of each row is copied.
 
     Raises:
-        ConfigurationError: There is nothing to copy, the server holds data already, or the salt
-            is another one than that of the buyers' hashes.
-        ClickHouseError: A copy failed, or differs from its original: what was copied is removed.
-        MartsError: All was copied; the next run builds the marts again.
+        ConfigurationError: There is nothing to copy, the server already holds data, or the salt is
+            not the one with which the buyers were hashed.
+        ClickHouseError: A copy failed or differs from its original; all copies are removed.
+        MartsError: Everything was copied; the next run builds the marts.
     """
     from pipelines.loading.pipeline import create_raw_tables
     from pipelines.run_lock import exclusive_run
     from pipelines.transform.dbt_build import build_marts
     from pipelines.warehouse.job_log import create_job_tables
 
-    _check(settings)
+    _validate(settings)
     embedded = settings.model_copy(update={"clickhouse_host": None, "clickhouse_cluster": None})
     with (
         exclusive_run(settings),
@@ -86,40 +90,41 @@ def move(settings: Settings) -> dict[str, int]:
         tables = _tables(source)
         if not tables:
             raise ConfigurationError(
-                f"The embedded ClickHouse in {settings.qtickets_home} has no tables of a run in"
-                f" {source.raw_db} and {source.marts_db}."
+                f"The embedded ClickHouse in {settings.qtickets_home} has no tables in databases"
+                f" {source.raw_db} and {source.marts_db}. Check CLICKHOUSE_DB."
             )
-        if (mode := source.filled_by()) != settings.mode:
+        if (mode := source.loaded_mode()) != settings.mode:
             raise ConfigurationError(
                 f"The embedded ClickHouse holds {mode} data, and the configuration is for"
-                f" {settings.mode} data. Only what the next run would continue is moved."
+                f" {settings.mode} data. Set QTICKETS_TOKEN for the data that is to be moved."
             )
         target.prepare(settings.mode)
         _refuse_data(tables, target)
         create_job_tables(target)
         create_raw_tables(settings, target)
-        copied = _copied(tables, source, target)
+        copied = _copy_tables(tables, source, target)
         build_marts(settings, target, "--full-refresh")
     return copied
 
 
-def _check(settings: Settings) -> None:
-    """What can be known before any server is asked."""
+def _validate(settings: Settings) -> None:
+    """Check what can be checked before any server is connected."""
     home = settings.qtickets_home
     if not settings.clickhouse_host:
         raise ConfigurationError("CLICKHOUSE_HOST: expected the server to move to.")
     if not (home / "clickhouse").is_dir():
-        raise ConfigurationError(f"QTICKETS_HOME {home}: there is no embedded ClickHouse in it.")
-    kept, given = home / "pii_salt", settings.qtickets_pii_salt
-    if kept.exists() and given and given.get_secret_value() != kept.read_text().strip():
+        raise ConfigurationError(f"QTICKETS_HOME: there is no embedded ClickHouse in {home}.")
+    stored, given = home / "pii_salt", settings.qtickets_pii_salt
+    if stored.exists() and given and given.get_secret_value() != stored.read_text().strip():
         raise ConfigurationError(
-            "QTICKETS_PII_SALT: expected the salt of the buyers that are there already, or each"
-            f" would become somebody else. Set QTICKETS_PII_SALT_FILE={kept}, or a copy of it."
+            "QTICKETS_PII_SALT: expected the salt of the buyers in the embedded ClickHouse; with"
+            " another one every buyer would get another hash. Set"
+            f" QTICKETS_PII_SALT_FILE={stored}, or a copy of that file."
         )
 
 
 def _tables(source: Warehouse) -> list[Table]:
-    """What is copied, in this order: rows, the job log, dlt's state."""
+    """Return the tables to copy, dlt's state last."""
     found = []
     for login, database in source.databases:
         with source.connect(login) as client:
@@ -142,17 +147,18 @@ def _refuse_data(tables: list[Table], target: Warehouse) -> None:
             if not client.command(f"EXISTS TABLE {table.path}"):
                 continue
             if rows := _number(client, f"SELECT count() FROM {table.path}"):  # noqa: S608
-                # A bootstrap leaves an empty state, of which nothing is lost.
+                # A bootstrap has stored an empty state, which may be overwritten.
                 if table.name in DLT_TABLES:
                     continue
                 raise ConfigurationError(
                     f"ClickHouse at {target.host}:{target.port} holds {rows:,} rows in"
                     f" {table.database}.{table.name}: data are moved into empty databases only."
-                    " Name another CLICKHOUSE_DB, or drop these databases."
+                    " Set another CLICKHOUSE_DB, or drop these databases."
                 )
 
 
-def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[str, int]:
+def _copy_tables(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[str, int]:
+    """Copy and compare every table; if one fails, remove all copies."""
     copied: dict[str, int] = {}
     try:
         for table in tables:
@@ -161,16 +167,16 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
                 source.connect(source.owner(table.database)) as reader,
                 target.connect(owner) as writer,
             ):
-                _make_ready(table, writer)
+                _prepare(table, writer)
                 _copy(table, reader, writer)
-                if (original := _content(table, reader)) != _content(table, writer):
+                if (original := _checksum(table, reader)) != _checksum(table, writer):
                     raise ClickHouseError(
                         f"The copy of {table.database}.{table.name} on {target.host} differs from"
-                        " the original. Is a run under way there?"
+                        " the original. Check that no run is under way there, and repeat the move."
                     )
-            copied[f"{table.database}.{table.name}"] = original[0]
+            copied[f"{table.database}.{table.name}"] = original.rows
     except RunError:
-        # All of them were empty before.
+        # All of these tables were empty before.
         for table in tables:
             with target.connect(target.owner(table.database)) as writer:
                 _truncate(table, writer)
@@ -178,12 +184,12 @@ def _copied(tables: list[Table], source: Warehouse, target: Warehouse) -> dict[s
     return copied
 
 
-def _make_ready(table: Table, writer: Client) -> None:
-    """Empties the table on the server, and gives it columns that came with the service's fields."""
-    there = {str(row[0]) for row in writer.query(f"DESCRIBE TABLE {table.path}").result_rows}
+def _prepare(table: Table, writer: Client) -> None:
+    """Empty the table on the server, and add the columns that the loader has added over time."""
+    existing = {str(row[0]) for row in writer.query(f"DESCRIBE TABLE {table.path}").result_rows}
     for column, type_ in table.columns.items():
-        if column not in there:
-            # Replicated tables pass this on by themselves: ON CLUSTER would repeat it.
+        if column not in existing:
+            # Replicated tables replicate this themselves; ON CLUSTER would repeat it.
             writer.command(f"ALTER TABLE {table.path} ADD COLUMN `{column}` {type_}")
     _truncate(table, writer)
 
@@ -193,9 +199,9 @@ def _truncate(table: Table, writer: Client) -> None:
 
 
 def _copy(table: Table, reader: Client, writer: Client) -> None:
-    """Streams the rows as they are, in ClickHouse's own format; nothing is held in memory."""
+    """Stream the rows in ClickHouse's Native format, without holding them in memory."""
     final = " FINAL" if table.keeps_versions else ""
-    select = f"SELECT {table.listed} FROM {table.path}{final}"  # noqa: S608
+    select = f"SELECT {table.column_list} FROM {table.path}{final}"  # noqa: S608
     if not _number(reader, f"SELECT count() FROM {table.path}"):  # noqa: S608
         return
     with reader.raw_stream(select, fmt="Native") as rows:
@@ -204,15 +210,19 @@ def _copy(table: Table, reader: Client, writer: Client) -> None:
         )
 
 
-def _content(table: Table, client: Client) -> tuple[int, int]:
-    """(rows, a sum that any other content would change)."""
+class _Checksum(NamedTuple):
+    rows: int
+    hash: int
+
+
+def _checksum(table: Table, client: Client) -> _Checksum:
     final = " FINAL" if table.keeps_versions else ""
-    # As text: the hash of a row with a null in it would be null.
+    # Hashed as text: the hash of a tuple with a NULL would be NULL.
     row = client.query(
-        f"SELECT count(), sum(cityHash64(toString(tuple({table.listed}))))"  # noqa: S608
+        f"SELECT count(), sum(cityHash64(toString(tuple({table.column_list}))))"  # noqa: S608
         f" FROM {table.path}{final}"
     ).result_rows[0]
-    return int(row[0]), int(row[1])
+    return _Checksum(int(row[0]), int(row[1]))
 
 
 def _number(client: Client, query: str) -> int:

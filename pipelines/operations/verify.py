@@ -1,7 +1,7 @@
-"""`python -m pipelines.verify`: what a careful operator does after a deployment, with a report.
+"""Verification of a deployment: the steps that an operator makes by hand, with a report.
 
-Every step is the command itself, in a process of its own, on the environment as it is given. The
-first one that fails ends it, with that step's output and exit code.
+Each step is the command in its own process, with the environment of this one. The first step that
+fails ends the verification, with its output and exit code.
 """
 
 import platform
@@ -21,7 +21,7 @@ from rich.console import Console
 from pipelines.commands.options import EnvFile, failures_in_one_line
 from pipelines.configuration.environment import CASSETTE, PROJECT, Settings, read_settings
 from pipelines.errors import ExitCode, RunError
-from pipelines.operations.redaction import without_secrets
+from pipelines.operations.redaction import redact_secrets
 from pipelines.warehouse.objects import row_counts
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
@@ -33,17 +33,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @dataclass(frozen=True)
 class Stored:
-    """What is on the server: rows by table, and by table a mark that any write would change."""
+    """The content of the server.
+
+    Attributes:
+        rows: Number of rows by table.
+        versions: A text for each table that any write would change.
+        gross: Gross revenue by currency. It never shrinks.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
-    marks: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     gross: dict[str, Decimal] = field(default_factory=dict)
-    """Gross revenue by currency, which never shrinks."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was made: what was called, how it ended, what it said."""
+    """A step that was run: the command, its exit code and output."""
 
     title: str
     call: str
@@ -54,14 +59,18 @@ class Step:
 
 @dataclass
 class Verification:
-    """All steps so far, and what was on the server after them."""
+    """All steps so far, and the content of the server after them.
+
+    Attributes:
+        stored: The content of the server by the time at which it was read.
+        failed: Why the verification failed, in one sentence; empty: it did not.
+    """
 
     settings: Settings
     began_at: datetime
     steps: list[Step] = field(default_factory=list)
     stored: dict[str, Stored] = field(default_factory=dict)
     failed: str = ""
-    """In a sentence, what is not as it must be."""
 
 
 @app.command()
@@ -102,7 +111,7 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
             " ".join(["python", COMMAND, *arguments, *flags]),
             done.returncode,
             time.monotonic() - started,
-            without_secrets(done.stdout + done.stderr, settings).strip(),
+            redact_secrets(done.stdout + done.stderr, settings).strip(),
         )
         verification.steps.append(step)
         if step.exit_code:
@@ -126,15 +135,15 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
             and bool(before := remember("before"))
             and call("Dry run", "--dry-run")
             and must(
-                before.marks == remember("after the dry run").marks,
-                "The dry run has changed what is on the server.",
+                before.versions == remember("after the dry run").versions,
+                "The dry run has changed data on the server.",
             )
             and call("Run")
             and bool(first := remember("after the run"))
             and call("Repetition")
             and must(
                 _not_shrunk(first, remember("after the repetition")),
-                "Gross revenue shrank when the run was repeated: it never may.",
+                "Gross revenue shrank when the run was repeated. It must never shrink.",
             )
             and call("Check", "--check")
         )
@@ -153,15 +162,16 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
 
 
 def _not_shrunk(before: Stored, after: Stored) -> bool:
+    """Return whether gross revenue is at least what it was, in each currency."""
     return all(
         after.gross.get(currency, Decimal(0)) >= amount for currency, amount in before.gross.items()
     )
 
 
 def stored(warehouse: Warehouse) -> Stored:
-    """What is on the server now."""
+    """Return the present content of the server."""
     rows: dict[str, int] = {}
-    marks: dict[str, str] = {}
+    versions: dict[str, str] = {}
     gross: dict[str, Decimal] = {}
     for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
@@ -174,22 +184,22 @@ def stored(warehouse: Warehouse) -> Stored:
             for name, uuid, loses_versions in found:
                 table, count = f"{database}.{name}", counts.get(name, 0)
                 rows[table] = count
-                marks[table] = f"{uuid} {count}"
+                versions[table] = f"{uuid} {count}"
                 if loses_versions:
-                    # A merge in the background lowers the count; nothing but a load moves this.
+                    # Background merges lower the number of rows; only a load changes this.
                     newest = f"SELECT max(_fetched_at) FROM `{database}`.`{name}`"  # noqa: S608
-                    marks[table] = f"{uuid} {client.command(newest)}"
+                    versions[table] = f"{uuid} {client.command(newest)}"
             if f"{database}.fact_qtickets_sales_daily" in rows:
                 sums = client.query(
                     "SELECT currency, sum(gross_revenue)"  # noqa: S608
                     f" FROM `{database}`.fact_qtickets_sales_daily GROUP BY currency"
                 ).result_rows
                 gross = {str(currency): amount for currency, amount in sums}
-    return Stored(rows, marks, gross)
+    return Stored(rows, versions, gross)
 
 
 def write_report(verification: Verification) -> Path:
-    """Writes the report into QTICKETS_HOME/reports, for its owner only; returns its path."""
+    """Write the report to QTICKETS_HOME/reports, readable only by its owner; return its path."""
     folder = verification.settings.qtickets_home / "reports"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"verify-{verification.began_at:%Y-%m-%dT%H-%M-%SZ}.md"
@@ -199,7 +209,7 @@ def write_report(verification: Verification) -> Path:
 
 
 def report(verification: Verification) -> str:
-    """The report as Markdown."""
+    """Return the report as Markdown."""
     settings, stored = verification.settings, verification.stored
     lines = [
         f"# Verification of {verification.began_at:%Y-%m-%d %H:%M} UTC",
@@ -238,7 +248,7 @@ def report(verification: Verification) -> str:
             amounts = ", ".join(f"{amount} {code}" for code, amount in sorted(state.gross.items()))
             lines += ["", f"Gross revenue {when}: {amounts or 'none'}."]
         lines.append("")
-    return without_secrets("\n".join(lines), settings)
+    return redact_secrets("\n".join(lines), settings)
 
 
 if __name__ == "__main__":

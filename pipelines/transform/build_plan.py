@@ -1,174 +1,231 @@
-"""How much of the marts needs building: a quiet half-hour changes nothing in them.
+"""The build plan: are the marts built in full, partially, or not at all?
 
-`dbt build` costs seconds of processor time whatever it finds. It is spared when nothing can have
-changed: this run loaded no row, the run before ended well and built or confirmed the marts, and
-since that build neither the project, its settings, the reporting date, the raw data nor the marts
-themselves have moved. What depends on the hour alone (shows that end) follows within
-`CONFIRMED_FOR`.
+A run without new rows builds nothing if a build would give the same marts: the last run ended well,
+and neither the dbt project, its settings, the reporting date, the raw tables nor the marts have
+changed since it built or confirmed them. `MAX_AGE` bounds the rest: shows that end during the day.
 
-Of a large account only what changed orders concern is built anew, on the same conditions but for
-the raw data; and everything once a reporting date.
+A large account is rebuilt partially, under the same conditions except that rows are new, and in
+full once per reporting date. Partial rebuilds are described in docs/partial_rebuilds.md.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta, timezone
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.configuration.environment import DBT_PROJECT, Settings
-from pipelines.transform.dbt_build import model_variables
+from pipelines.configuration.environment import Settings
+from pipelines.transform.fingerprints import build_fingerprint, data_fingerprint
 from pipelines.warehouse.job_log import JobRecord
 from pipelines.warehouse.server import Warehouse
-from qtickets_source.rows.schema import TABLE_NAMES
 
-CONFIRMED_FOR = timedelta(minutes=45)
+MAX_AGE = timedelta(minutes=45)
 
-# Raw versions of tickets from which on an account is large. A whole build of as many takes about
-# ten seconds, and building only what changed costs some statements more.
+# Ticket versions in the raw tables. A full build of that many takes about ten seconds; a partial
+# build needs some more statements and is not faster for fewer.
 PARTIAL_BUILD_FROM_TICKETS = 3_000_000
-# Another machine that loads into the same tables may write rows somewhat later than it has read
-# them.
+# Another machine that loads the same tables may write rows later than it fetched them.
 OVERLAP = timedelta(hours=6)
-# When a larger share of the orders changed, there is little to take over.
+# With a larger share of changed orders there is little to keep.
 MAX_CHANGED_SHARE = 0.1
-
-# The end of a part's name: first and last block, level, and the number of its last mutation if any.
-_MUTATION = r"_\d+_\d+_\d+_(\d+)$"
-
-_IGNORED_PARTS = {"target", "logs", "dbt_packages", "__pycache__"}
 
 
 @dataclass(frozen=True)
 class MartsState:
-    """What the marts were built from, as `meta_job_runs.metrics` keeps it.
+    """What the marts were built from, as stored in `meta_job_runs.metrics`.
 
     Attributes:
-        built_at: When `dbt build` last ended well, UTC.
-        whole_on: The reporting date on which it last built everything.
-        raw_until: The newest `_fetched_at` of orders and tickets before it began, UTC.
-        basis: Fingerprint of what its result depends on besides the raw data and the day, and of
-            the marts' own tables.
-        seen: Fingerprint of the raw data and the day.
-        warnings: What its tests warned of; still true as long as the marts stand.
+        built_at: End of the last successful `dbt build`, UTC.
+        full_build_on: Reporting date of the last full build.
+        raw_until: Newest `_fetched_at` of orders and tickets before the build, UTC.
+        build_fingerprint: Fingerprint of the dbt project, its settings and the tables.
+        data_fingerprint: Fingerprint of the raw rows and the reporting date.
+        warnings: Warnings of the data tests; they hold as long as the marts are unchanged.
     """
 
     built_at: datetime
-    whole_on: date
+    full_build_on: date
     raw_until: datetime
-    basis: str
-    seen: str
+    build_fingerprint: str
+    data_fingerprint: str
     warnings: list[str]
 
     def as_metrics(self) -> dict[str, Any]:
-        moments = {
+        """Return the state as JSON."""
+        return asdict(self) | {
             "built_at": self.built_at.isoformat(timespec="seconds"),
-            "whole_on": self.whole_on.isoformat(),
+            "full_build_on": self.full_build_on.isoformat(),
             "raw_until": self.raw_until.isoformat(),
         }
-        return asdict(self) | moments
 
     @classmethod
-    def from_metrics(cls, metrics: Mapping[str, Any]) -> "MartsState":
-        """What `as_metrics` gave."""
-        moments = {
+    def from_metrics(cls, metrics: Mapping[str, Any] | None) -> "MartsState | None":
+        """Return the state that `as_metrics` stored; None if there is none, or of another form.
+
+        Other versions of the project store other fields.
+        """
+        if not metrics or set(metrics) != {field.name for field in fields(cls)}:
+            return None
+        times = {
             "built_at": datetime.fromisoformat(metrics["built_at"]),
-            "whole_on": date.fromisoformat(metrics["whole_on"]),
+            "full_build_on": date.fromisoformat(metrics["full_build_on"]),
             "raw_until": datetime.fromisoformat(metrics["raw_until"]),
         }
-        return cls(**{**metrics, **moments})
+        return cls(**{**metrics, **times})
+
+
+@dataclass(frozen=True)
+class BuildFacts:
+    """What a plan depends on besides the state of the last build.
+
+    Attributes:
+        orders: Order versions in the raw tables.
+        changed_orders: Those of them fetched after `changed_since` of the last state.
+        tickets: Ticket versions in the raw tables.
+        raw_until: Newest `_fetched_at` of both, UTC.
+        today: The reporting date.
+        build_fingerprint: As in `MartsState`.
+    """
+
+    orders: int
+    changed_orders: int
+    tickets: int
+    raw_until: datetime
+    today: date
+    build_fingerprint: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is to be built, and what is known before: needed for the state afterwards.
+    """What to build, and what the state after the build needs.
 
     Attributes:
-        changed_since: As of `build_marts`.
-        raw_until, whole_on: As of `MartsState`.
+        changed_since: Orders fetched after this are rebuilt, UTC; None: a full build.
+        raw_until, full_build_on: As in `MartsState`.
     """
 
     changed_since: datetime | None
     raw_until: datetime
-    whole_on: date
+    full_build_on: date
+
+
+def choose_plan(last: MartsState | None, facts: BuildFacts, *, full: bool = False) -> Plan:
+    """Return a partial plan if the rows of the last build may be kept, a full one if in doubt.
+
+    Args:
+        last: State of the last build; None if the marts may be anything.
+        facts: What is true now.
+        full: A full build is asked for.
+    """
+    if (
+        not full
+        and last
+        and facts.tickets >= PARTIAL_BUILD_FROM_TICKETS
+        and facts.today == last.full_build_on
+        and facts.changed_orders <= MAX_CHANGED_SHARE * facts.orders
+        and facts.build_fingerprint == last.build_fingerprint
+    ):
+        return Plan(changed_since(last), facts.raw_until, last.full_build_on)
+    return Plan(None, facts.raw_until, facts.today)
+
+
+def changed_since(last: MartsState | None) -> datetime:
+    """Return the time after which a fetched order counts as changed, UTC."""
+    return last.raw_until - OVERLAP if last else datetime.fromtimestamp(0, timezone.utc)
+
+
+def is_current(
+    state: MartsState, now: datetime, *, build_fingerprint: str, data_fingerprint: str
+) -> bool:
+    """Return whether a build now would give the marts that the state describes."""
+    return (
+        timedelta() <= now - state.built_at < MAX_AGE
+        and state.build_fingerprint == build_fingerprint
+        and state.data_fingerprint == data_fingerprint
+    )
 
 
 def plan_build(settings: Settings, warehouse: Warehouse, *, full: bool = False) -> Plan:
-    """What a build has to do now; everything if asked for, or in any doubt."""
-    last = _last_run(settings, warehouse)
-    since = last.raw_until - OVERLAP if last else datetime.fromtimestamp(0, timezone.utc)
+    """Return the plan for a build now."""
+    last = _last_state(settings, warehouse)
+    return choose_plan(last, _read_facts(settings, warehouse, changed_since(last)), full=full)
+
+
+def current_state(settings: Settings, warehouse: Warehouse) -> MartsState | None:
+    """Return the state of the last build if a build now would give the same marts, else None.
+
+    Valid only in a run that has loaded no rows.
+    """
+    last = _last_state(settings, warehouse)
+    if last is None:
+        return None
+    is_unchanged = is_current(
+        last,
+        datetime.now(timezone.utc),
+        build_fingerprint=build_fingerprint(settings, warehouse),
+        data_fingerprint=data_fingerprint(settings, warehouse, _today(settings)),
+    )
+    return last if is_unchanged else None
+
+
+def marts_state(record: JobRecord, plan: Plan, warnings: list[str]) -> MartsState | None:
+    """Return the state after a build, for the job record and the next run.
+
+    None if another run was active during the build, on any machine: it may have replaced tables
+    with others that it had begun before.
+    """
+    settings, warehouse = record.settings, record.warehouse
+    if _other_runs_since_start(record):
+        return None
+    return MartsState(
+        built_at=datetime.now(timezone.utc).replace(microsecond=0),
+        full_build_on=plan.full_build_on,
+        raw_until=plan.raw_until,
+        build_fingerprint=build_fingerprint(settings, warehouse),
+        data_fingerprint=data_fingerprint(settings, warehouse, _today(settings)),
+        warnings=warnings,
+    )
+
+
+def _read_facts(settings: Settings, warehouse: Warehouse, since: datetime) -> BuildFacts:
     raw = f"`{settings.raw_db}`"
     with warehouse.connect(warehouse.transformer) as client:
         orders, changed, tickets, newest = client.query(
-            f"SELECT count(), countIf(_fetched_at > {_moment(since)}),"  # noqa: S608
+            f"SELECT count(), countIf(_fetched_at > {_sql_time(since)}),"  # noqa: S608
             f" (SELECT count() FROM {raw}.tickets),"
             f" greatest(max(_fetched_at), (SELECT max(_fetched_at) FROM {raw}.tickets))"
             f" FROM {raw}.orders",
             query_tz="UTC",
         ).result_rows[0]
-    raw_until, today = newest.replace(tzinfo=timezone.utc), _today(settings)
-    if (
-        not full
-        and last
-        and tickets >= PARTIAL_BUILD_FROM_TICKETS
-        and last.whole_on == today
-        and changed <= MAX_CHANGED_SHARE * orders
-        and last.basis == _basis(settings, warehouse)
-    ):
-        return Plan(since, raw_until, last.whole_on)
-    return Plan(None, raw_until, today)
-
-
-def marts_state(record: JobRecord, plan: Plan, warnings: list[str]) -> MartsState | None:
-    """The state of marts that were built just now, as planned, by a run.
-
-    None if another run was under way, on another machine: it may have swapped in tables that it
-    began earlier.
-    """
-    settings, warehouse = record.settings, record.warehouse
-    if _others_since(record):
-        return None
-    return MartsState(
-        built_at=datetime.now(timezone.utc).replace(microsecond=0),
-        whole_on=plan.whole_on,
-        raw_until=plan.raw_until,
-        basis=_basis(settings, warehouse),
-        seen=_seen(settings, warehouse),
-        warnings=warnings,
+    return BuildFacts(
+        orders=orders,
+        changed_orders=changed,
+        tickets=tickets,
+        raw_until=newest.replace(tzinfo=timezone.utc),
+        today=_today(settings),
+        build_fingerprint=build_fingerprint(settings, warehouse),
     )
 
 
-def still_valid(settings: Settings, warehouse: Warehouse) -> MartsState | None:
-    """The state of the last build, if building again would give the same marts; else None.
-
-    Only to be asked by a run that loaded no rows.
-    """
-    last = _last_run(settings, warehouse)
-    now = datetime.now(timezone.utc)
-    if last is None or not timedelta() <= now - last.built_at < CONFIRMED_FOR:
-        return None
-    is_same = last.seen == _seen(settings, warehouse) and last.basis == _basis(settings, warehouse)
-    return last if is_same else None
-
-
-def _others_since(record: JobRecord) -> bool:
-    """Whether a run other than this one began or ended since it began."""
+def _other_runs_since_start(record: JobRecord) -> bool:
+    """Return whether another run started or ended since this one started."""
     db = f"`{record.warehouse.marts_db}`"
     with record.warehouse.connect(record.warehouse.transformer) as client:
         others = client.query(
             f"SELECT count() FROM (SELECT run_id, started_at AS at FROM {db}.meta_job_starts"  # noqa: S608
             f" UNION ALL SELECT run_id, finished_at FROM {db}.meta_job_runs)"
-            f" WHERE at > {_moment(record.started_at)} AND run_id != {{own:String}}",
+            f" WHERE at > {_sql_time(record.started_at)} AND run_id != {{own:String}}",
             parameters={"own": str(record.run_id)},
         ).result_rows[0][0]
     return bool(others)
 
 
-def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:
-    """What the newest run of any job on these databases says of the marts, if it ended well."""
+def _last_state(settings: Settings, warehouse: Warehouse) -> MartsState | None:
+    """Return the state that the newest run of any job on these databases has stored.
+
+    None if that run failed, or stored none.
+    """
     with warehouse.connect(warehouse.transformer) as client:
         rows = client.query(
             f"SELECT status, metrics FROM `{settings.clickhouse_db}`.meta_job_runs"  # noqa: S608
@@ -176,64 +233,13 @@ def _last_run(settings: Settings, warehouse: Warehouse) -> MartsState | None:
         ).result_rows
     if not rows or rows[0][0] != "ok":
         return None
-    state = json.loads(rows[0][1]).get("marts")
-    # An older version of this project wrote another state.
-    if not state or set(state) != {field.name for field in fields(MartsState)}:
-        return None
-    return MartsState.from_metrics(state)
-
-
-def _basis(settings: Settings, warehouse: Warehouse) -> str:
-    with warehouse.connect(warehouse.transformer) as client:
-        # A table that was built by anybody else has another uuid; one that was filled or changed,
-        # another newest block or mutation. Merges leave both as they are. Raw tables grow; another
-        # uuid is another table, from a backup.
-        tables = client.query(
-            "SELECT name, toString(uuid), changes FROM system.tables AS tables LEFT JOIN ("
-            " SELECT database, table, (uniqExact(partition_id), max(max_block_number),"
-            " max(toUInt64OrZero(extract(name, {mutation:String})))) AS changes"
-            " FROM system.parts WHERE active AND database = {marts:String} GROUP BY ALL"
-            ") AS parts ON tables.database = parts.database AND tables.name = parts.table"
-            " WHERE tables.database IN ({marts:String}, {raw:String})"
-            " AND NOT startsWith(name, 'meta_') AND NOT startsWith(name, '_dlt')"
-            " AND NOT is_temporary ORDER BY tables.database, name",
-            parameters={
-                "marts": settings.clickhouse_db,
-                "raw": settings.raw_db,
-                "mutation": _MUTATION,
-            },
-        ).result_rows
-    return _fingerprint(
-        _project_digest(DBT_PROJECT), sorted(model_variables(settings).items()), tables
-    )
-
-
-def _seen(settings: Settings, warehouse: Warehouse) -> str:
-    newest = " UNION ALL ".join(
-        f"SELECT '{table}' AS name, max(_fetched_at) FROM `{settings.raw_db}`.{table}"  # noqa: S608
-        for table in TABLE_NAMES
-    )
-    with warehouse.connect(warehouse.transformer) as client:
-        raw = client.query(f"SELECT * FROM ({newest}) ORDER BY name").result_rows  # noqa: S608
-    return _fingerprint(raw, _today(settings))
+    return MartsState.from_metrics(json.loads(rows[0][1]).get("marts"))
 
 
 def _today(settings: Settings) -> date:
     return datetime.now(ZoneInfo(settings.report_tz)).date()
 
 
-def _moment(moment: datetime) -> str:
-    """A moment (UTC) in ClickHouse's SQL."""
-    return f"toDateTime64('{moment:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
-
-
-def _fingerprint(*content: object) -> str:
-    return sha256(repr(content).encode()).hexdigest()[:32]
-
-
-def _project_digest(folder: Path) -> str:
-    digest = sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _IGNORED_PARTS & set(path.relative_to(folder).parts):
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+def _sql_time(time: datetime) -> str:
+    """Return a time (UTC) as an expression in ClickHouse's SQL."""
+    return f"toDateTime64('{time:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"

@@ -1,4 +1,4 @@
-"""From the raw tables to the marts: `dbt build` in this process."""
+"""Build the marts from the raw tables: `dbt build` in this process."""
 
 import logging
 from dataclasses import dataclass, field
@@ -15,7 +15,13 @@ _CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection re
 
 @dataclass
 class MartsReport:
-    """What `dbt build` did. `warnings` are tests that found something but don't stop the marts."""
+    """What `dbt build` did.
+
+    Attributes:
+        models: Number of models built.
+        tests: Number of tests that passed or warned.
+        warnings: Messages of the tests that warned, which does not stop a build.
+    """
 
     models: int = 0
     tests: int = 0
@@ -25,23 +31,24 @@ class MartsReport:
 def build_marts(
     settings: Settings, warehouse: Warehouse, *flags: str, changed_since: datetime | None = None
 ) -> MartsReport:
-    """Builds and tests every model.
+    """Build and test the models.
 
     Args:
-        flags: For `dbt build`, instead of those that `changed_since` needs.
-        changed_since: Only what orders concern that were fetched after this (UTC); None:
-            everything.
+        settings: The settings of the run.
+        warehouse: The server to build on.
+        flags: Flags for `dbt build`, instead of those for a partial rebuild.
+        changed_since: Rebuild only rows affected by orders fetched after this, UTC; None: all rows.
 
     Raises:
-        MartsError: Naming each model and test that failed. Models after a failed one, or after a
-            failed test, are left as they were.
-        ClickHouseError: The server went away.
+        MartsError: Models or tests failed; the message names them. Models that depend on them are
+            unchanged.
+        ClickHouseError: The server cannot be reached, or the user lacks a grant.
         ConfigurationError: The disk is full.
     """
-    # Imported here: it takes about three seconds, which a run that fails earlier need not wait for.
+    # The import takes about three seconds, which a run that fails earlier does not need.
     from dbt.cli.main import dbtRunner
 
-    # What dbt cannot write into its log is no news on stderr: what failed is in its result.
+    # If dbt cannot write its log, logging would print tracebacks. The result has the error.
     logging.raiseExceptions = False
     # A partial rebuild: docs/partial_rebuilds.md.
     if changed_since and not flags:
@@ -52,9 +59,9 @@ def build_marts(
                 "--quiet",
                 "--no-use-colors",
                 "--no-version-check",
-                # The manifest as JSON, for other tools, takes a second; `dbt docs` writes its own.
+                # The JSON manifest is for other tools and takes a second. `dbt docs` writes one.
                 "--no-write-json",
-                # Statements are in ClickHouse's own query log; here they cost a tenth of a build.
+                # Logging every statement would take a tenth of a build; ClickHouse logs them.
                 "--log-level-file",
                 "info",
                 "build",
@@ -72,25 +79,26 @@ def build_marts(
         if full := disk_full(result.exception, settings.qtickets_home / "dbt"):
             raise full
         text = " ".join(str(result.exception).split())
-        _check_connection(text, warehouse)
-        raise MartsError(f"dbt build did not start: {text[:400]}. Its log: {log}")
+        _raise_unless_model_failed(text, warehouse)
+        raise MartsError(f"dbt build did not start: {text[:400]}. See its log: {log}")
     return _report(result.result, str(log), warehouse)
 
 
-def _check_connection(message: str, warehouse: Warehouse) -> None:
-    """Tells a server that went away, or a user that lacks a grant, from a model that is wrong."""
+def _raise_unless_model_failed(message: str, warehouse: Warehouse) -> None:
+    """Raise a ClickHouseError if not the model failed but the connection, or a grant is missing."""
     if any(words in message for words in _CONNECTION_LOST):
         raise ClickHouseError(
-            "Building the marts failed. " + warehouse.explain("Connection", warehouse.transformer)
+            "Building the marts failed. "
+            + warehouse.error_message("Connection", warehouse.transformer)
         )
     if "ACCESS_DENIED" in message:
         raise ClickHouseError(
-            "Building the marts failed. " + warehouse.explain(message, warehouse.transformer)
+            "Building the marts failed. " + warehouse.error_message(message, warehouse.transformer)
         )
 
 
 def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
-    """The variables that dbt's project and profile read."""
+    """Return the environment variables that the dbt project and its profile read."""
     return {
         **model_variables(settings),
         "CLICKHOUSE_HOST": warehouse.host,
@@ -102,7 +110,7 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
         "CLICKHOUSE_SECURE": str(warehouse.secure).lower(),
         "CLICKHOUSE_VERIFY_SSL": str(warehouse.verify).lower(),
         "CLICKHOUSE_CLUSTER": warehouse.cluster or "",
-        # dbt-clickhouse has no setting for a CA; OpenSSL reads this where none is named.
+        # dbt-clickhouse has no setting for a CA. OpenSSL reads this one.
         **({"SSL_CERT_FILE": str(warehouse.ca_cert)} if warehouse.ca_cert else {}),
         "CLICKHOUSE_DB": warehouse.marts_db,
         "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
@@ -111,7 +119,7 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
-    """The variables on which what models say depends."""
+    """Return the environment variables on which the models' rows depend."""
     return {
         "REPORT_TZ": settings.report_tz,
         "REPORT_NOW": settings.report_now,
@@ -121,7 +129,7 @@ def model_variables(settings: Settings) -> dict[str, str]:
 
 
 def changed_since_variable(since: datetime | None) -> dict[str, str]:
-    """The variable that dbt_project/macros/changed_rows.sql reads."""
+    """Return the environment variable that dbt_project/macros/changed_rows.sql reads."""
     return {"QTICKETS_CHANGED_SINCE": f"{since:%Y-%m-%d %H:%M:%S.%f}" if since else ""}
 
 
@@ -138,10 +146,10 @@ def _report(execution: Any, log: str, warehouse: Warehouse) -> MartsReport:
             report.tests += 1
             report.warnings.append(f"{name}: {result.message}")
         elif status in ("error", "fail"):
-            _check_connection(result.message or "", warehouse)
+            _raise_unless_model_failed(result.message or "", warehouse)
             message = " ".join((result.message or "").split())
             failures.append(f"{kind} {name}: {message[:200]}")
     if failures:
         more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
-        raise MartsError(f"dbt build failed: {'; '.join(failures[:3])}{more}. Its log: {log}")
+        raise MartsError(f"dbt build failed: {'; '.join(failures[:3])}{more}. See its log: {log}")
     return report

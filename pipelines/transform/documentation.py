@@ -1,7 +1,7 @@
-"""`python -m pipelines.docs`: the dbt documentation with its lineage, as one HTML file.
+"""The dbt documentation with its lineage, as one HTML file.
 
-The file needs no server. Columns and row counts in it are those of the tables that are there;
-before the first run it has the models, their descriptions and the lineage.
+The file needs no server. Columns and row counts are those of the tables that exist; before the
+first run it has the models, their descriptions and the lineage.
 """
 
 import functools
@@ -60,7 +60,7 @@ def write_docs(settings: Settings, warehouse: Warehouse) -> Path:
     from dbt.cli.main import dbtRunner
 
     folder = settings.qtickets_home / "docs"
-    # Not the folder of a run, which may be building right now.
+    # A folder of its own: a run may be building in the other one.
     target = settings.qtickets_home / "dbt" / "docs"
     folder.mkdir(parents=True, exist_ok=True)
     variables = dbt_environment(settings, warehouse) | {"DBT_TARGET_PATH": str(target)}
@@ -75,7 +75,7 @@ def write_docs(settings: Settings, warehouse: Warehouse) -> Path:
     if not result.success:
         text = " ".join(str(result.exception or "see the log").split())
         log = settings.qtickets_home / "dbt" / "logs" / "dbt.log"
-        raise MartsError(f"dbt docs generate failed: {text[:400]}. Its log: {log}")
+        raise MartsError(f"dbt docs generate failed: {text[:400]}. See its log: {log}")
     return Path(shutil.copyfile(target / "static_index.html", folder / "index.html"))
 
 

@@ -1,7 +1,7 @@
-"""The job log: `meta_job_runs`, one row a run, good or bad; `meta_job_starts`, one row a start.
+"""The job log: each run adds a row to `meta_job_starts`, and one to `meta_job_runs` at its end.
 
-Both are plain append-only tables. A start without a run is a run that was killed: the next one
-records it as an error.
+Both tables are append-only. A start without an end is a run that was killed: the next run records
+it as an error.
 """
 
 import json
@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from pipelines.configuration.environment import Settings
 from pipelines.warehouse.server import Warehouse
 
-# Starts first: a start without its run would look like a run that was killed.
+# Starts come first wherever both tables change: a start without its end looks like a killed run.
 JOB_TABLES = ("meta_job_starts", "meta_job_runs")
 
 _TABLES = (
@@ -44,7 +44,7 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A run that has begun; `finish` writes how it ended."""
+    """A run that has started."""
 
     settings: Settings
     warehouse: Warehouse
@@ -54,6 +54,7 @@ class JobRecord:
     def finish(
         self, status: str, *, rows_processed: int, message: str, metrics: dict[str, Any]
     ) -> None:
+        """Record how the run ended: `status` is `ok` or `error`."""
         row = {
             "job": self.settings.job_name,
             "run_id": self.run_id,
@@ -69,7 +70,7 @@ class JobRecord:
 
 
 def create_job_tables(warehouse: Warehouse) -> None:
-    """Makes both tables where they are missing."""
+    """Create both tables if they are missing."""
     with warehouse.connect(warehouse.transformer) as client:
         for statement in _TABLES:
             client.command(
@@ -82,9 +83,9 @@ def create_job_tables(warehouse: Warehouse) -> None:
 
 
 def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:
-    """Records that a run begins, and that earlier ones, without an end, were killed.
+    """Record that a run starts, and that earlier runs without an end were killed.
 
-    Only one run is under way at a time, so a start without an end cannot be still running.
+    The run lock allows one run at a time, so a run without an end is no longer running.
     """
     create_job_tables(warehouse)
     record = JobRecord(settings, warehouse, uuid4(), datetime.now(timezone.utc))
@@ -98,7 +99,7 @@ def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:
             query_tz="UTC",
         ).result_rows
         for run_id, started_at in killed:
-            message = "The run was killed before its end; this run repeats its work."
+            message = "The run was killed. The next run repeats its work."
             row = {
                 "job": settings.job_name,
                 "run_id": run_id,
@@ -120,12 +121,12 @@ def start_job(settings: Settings, warehouse: Warehouse) -> JobRecord:
 
 
 def _insert(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Inserts one row; as JSON: the driver's own insert asks for the table's columns first."""
+    """Insert one row as JSON: the driver's own insert first queries the table's columns."""
     client.raw_insert(table, insert_block=json.dumps(row, default=_text), fmt="JSONEachRow")
 
 
 def _text(value: object) -> str:
-    """A moment in UTC as ClickHouse reads it, milliseconds included; an identifier as it is."""
+    """Return a value as ClickHouse reads it: times in UTC with milliseconds."""
     if isinstance(value, datetime):
         return f"{value.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"[:-3]
     return str(value)

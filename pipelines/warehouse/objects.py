@@ -1,13 +1,30 @@
 """The tables and views of the project on the server."""
 
+from typing import NamedTuple
+
 from clickhouse_connect.driver.client import Client
 
 from pipelines.warehouse.server import Warehouse
 
 
-def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
-    """Return (database, name, engine) of the project's tables and views, without dlt's own."""
-    found: list[tuple[str, str, str]] = []
+class TableName(NamedTuple):
+    """A table and its database."""
+
+    database: str
+    table: str
+
+
+class DatabaseObject(NamedTuple):
+    """A table or view."""
+
+    database: str
+    name: str
+    engine: str
+
+
+def contract_objects(warehouse: Warehouse) -> list[DatabaseObject]:
+    """Return the project's tables and views, without dlt's own."""
+    found: list[DatabaseObject] = []
     for login, database in warehouse.databases:
         with warehouse.connect(login) as client:
             rows = client.query(
@@ -16,12 +33,12 @@ def contract_objects(warehouse: Warehouse) -> list[tuple[str, str, str]]:
                 " AND name != 'dlt_sentinel_table' ORDER BY name",
                 parameters={"db": database},
             ).result_rows
-            found.extend((str(row[0]), str(row[1]), str(row[2])) for row in rows)
+            found.extend(DatabaseObject(*map(str, row)) for row in rows)
     return found
 
 
 def row_counts(client: Client, database: str) -> dict[str, int]:
-    """Return the rows of each table of a database; `system.tables` also counts masked rows."""
+    """Return the number of rows by table; `system.tables` would count masked rows too."""
     names = client.query(
         "SELECT name FROM system.tables WHERE database = {db:String} AND total_rows IS NOT NULL",
         parameters={"db": database},
@@ -36,6 +53,6 @@ def row_counts(client: Client, database: str) -> dict[str, int]:
 
 
 def marts_row_counts(warehouse: Warehouse) -> dict[str, int]:
-    """Return the rows of each table of the marts."""
+    """Return the number of rows by table of the marts."""
     with warehouse.connect(warehouse.transformer) as client:
         return row_counts(client, warehouse.marts_db)

@@ -1,10 +1,8 @@
-"""The ClickHouse of a run: the company's, or the embedded one when no host is named.
+"""The ClickHouse server of a run: the configured one, or the embedded one if no host is set.
 
-What comes out is an address with two logins. Nothing after this file knows or asks whether the
-server is a local one.
+Both are a `Warehouse`: an address with logins. No other module depends on which one it is.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from clickhouse_connect.driver.httputil import close_managers
 from local_clickhouse import LocalClickHouseError, running_server
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError
+from pipelines.warehouse.error_messages import error_message
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,15 @@ class Login:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A ClickHouse server and the two databases of the project on it."""
+    """A ClickHouse server and the two databases of the project on it.
+
+    Attributes:
+        loader: Owner of the raw tables.
+        transformer: Owner of the marts.
+        ca_cert: Certificates to trust; None: those of this machine.
+        cluster: Cluster of one shard over which tables are replicated; None: a single server.
+        backup: The user for backups; None: the loader.
+    """
 
     host: str
     port: int
@@ -42,12 +49,8 @@ class Warehouse:
     raw_db: str
     marts_db: str
     ca_cert: Path | None = None
-    """Certificates to trust; None: those of this machine."""
     cluster: str | None = None
-    """Tables are replicated over this cluster of one shard; None: a single server."""
-
     backup: Login | None = None
-    """Who backs up and restores; None: the loader."""
 
     @property
     def backup_login(self) -> Login:
@@ -55,108 +58,83 @@ class Warehouse:
 
     @property
     def databases(self) -> tuple[tuple[Login, str], tuple[Login, str]]:
-        """Both databases, each with the login that owns it: raw tables, then marts."""
+        """Both databases with their owners: raw tables, then marts."""
         return (self.loader, self.raw_db), (self.transformer, self.marts_db)
 
     def owner(self, database: str) -> Login:
-        """Who may make and drop the tables of a database."""
+        """Return the login that may create and drop tables of a database."""
         return self.loader if database == self.raw_db else self.transformer
 
     @property
     def on_cluster(self) -> str:
-        """The clause with which a statement about databases or tables reaches every server."""
+        """The clause that runs a DDL statement on every server of the cluster."""
         return f" ON CLUSTER `{self.cluster}`" if self.cluster else ""
 
     def engine(self, family: str) -> str:
-        """The engine that a table of this family has here."""
+        """Return the table engine of this family: replicated on a cluster."""
         return f"Replicated{family}" if self.cluster else family
 
     @contextmanager
     def connect(self, login: Login) -> Iterator[Client]:
-        """An HTTP connection.
+        """Connect over HTTP.
 
         Raises:
             ClickHouseError: The server cannot be reached, or refused the login or a statement.
         """
-        with self.explained(login):
+        with self.translated_errors(login):
             client = _client(self, login)
-            # The server closes connections that are idle, maybe at this moment. A ping is repeated
-            # on another one; a statement that changes something could not be.
+            # The server may close an idle connection at this moment. A ping is retried on another
+            # connection; a statement that changes data could not be.
             client.ping()
             yield client
 
     @contextmanager
-    def explained(self, login: Login) -> Iterator[None]:
-        """Turns a driver's error into one line that says what to do."""
+    def translated_errors(self, login: Login) -> Iterator[None]:
+        """Raise errors of the driver as a ClickHouseError with one line for the operator."""
         try:
             yield
         except DriverError as error:
-            raise ClickHouseError(self.explain(str(error), login)) from error
+            raise ClickHouseError(self.error_message(str(error), login)) from error
 
-    def explain(self, text: str, login: Login) -> str:
-        # The native protocol's errors bring the server's stack along.
-        text = text.partition("Stack trace:")[0].strip()
-        where = f"ClickHouse at {self.host}:{self.port}"
-        if "AUTHENTICATION_FAILED" in text or "Code: 516" in text:
-            return (
-                f"{where} refused the login of user {login.user}. Check CLICKHOUSE_USER and"
-                " CLICKHOUSE_PASSWORD."
-            )
-        if "ACCESS_DENIED" in text or "Code: 497" in text:
-            found = re.search(r"\bgrant (.+?)(?:\.\s|\.?$)", text, re.S)
-            needed = " ".join(found[1].split()) if found else "more grants"
-            return (
-                f"{where}: user {login.user} lacks {needed}. Grant it, or use a user that has it."
-            )
-        if untrusted := re.search(r"CERTIFICATE_VERIFY_FAILED\] ([^(\n]+)", text):
-            why = untrusted[1].strip().rstrip(".")
-            return (
-                f"{where} is not trusted: {why}. CLICKHOUSE_CA_CERT names the file with"
-                " the certificate of its authority; is CLICKHOUSE_HOST the name that"
-                " it was made out to?"
-            )
-        if "[SSL" in text:
-            return (
-                f"{where} does not speak TLS. Are CLICKHOUSE_PORT (HTTPS) and CLICKHOUSE_SECURE"
-                " right?"
-            )
-        if "Max retries" in text or "Connection" in text or "Errno" in text:
-            return (
-                f"{where} cannot be reached. Is the server up, and are CLICKHOUSE_HOST,"
-                " CLICKHOUSE_PORT (HTTP) and CLICKHOUSE_SECURE right?"
-            )
-        return f"{where}: {' '.join(text.split())[:300]}"
+    def error_message(self, error: str, login: Login) -> str:
+        """Return the operator's line for the text of an error."""
+        return error_message(error, host=self.host, port=self.port, user=login.user)
 
     def prepare(self, mode: str) -> None:
-        """Makes both databases where they are missing, and keeps made-up and real sales apart.
+        """Create missing databases, and refuse to mix demo, offline and live data.
+
+        Args:
+            mode: The mode of the data that is to be loaded.
 
         Raises:
-            ClickHouseError, ConfigurationError
+            ClickHouseError: As `connect`.
+            ConfigurationError: The databases hold data of another mode, or the server does not
+                have the cluster.
         """
         if self.cluster:
             self._check_cluster(self.cluster)
-        self.make_databases()
-        filled_by = self.filled_by()
-        if filled_by and filled_by != mode:
+        self.create_databases()
+        loaded_mode = self.loaded_mode()
+        if loaded_mode and loaded_mode != mode:
             reason = {
                 "demo": "QTICKETS_TOKEN is not set",
                 "live": "QTICKETS_TOKEN is set",
                 "offline": "--offline",
             }
             remedy = {
-                "demo": "Remove the demo first: python pipelines/qtickets.py --drop-demo",
-                "offline": "Remove that first: python pipelines/qtickets.py --drop-demo",
+                "demo": "Remove the demo first: python pipelines/qtickets.py drop-demo",
+                "offline": "Remove that first: python pipelines/qtickets.py drop-demo",
                 "live": f"Set QTICKETS_TOKEN, or another CLICKHOUSE_DB for {mode} data.",
             }
             if mode == "offline":
-                remedy["live"] = "Run without --offline, or set another CLICKHOUSE_DB for it."
+                remedy["live"] = "Run without --offline, or set another CLICKHOUSE_DB."
             raise ConfigurationError(
-                f"Databases {self.marts_db} and {self.raw_db} hold {filled_by} data, and this run"
-                f" would add {mode} data ({reason[mode]}). {remedy[filled_by]}"
+                f"Databases {self.marts_db} and {self.raw_db} hold {loaded_mode} data, and this run"
+                f" would add {mode} data ({reason[mode]}). {remedy[loaded_mode]}"
             )
 
-    def make_databases(self) -> None:
-        """Makes both databases where they are missing."""
+    def create_databases(self) -> None:
+        """Create both databases if they are missing."""
         for login, database in self.databases:
             with self.connect(login) as client:
                 if not _exists(client, "DATABASE", database):
@@ -171,15 +149,15 @@ class Warehouse:
         where = f"CLICKHOUSE_CLUSTER {name}: {self.host}:{self.port}"
         if name not in shards:
             known = ", ".join(sorted(shards)) or "none"
-            raise ConfigurationError(f"{where} does not know this cluster. It knows: {known}.")
+            raise ConfigurationError(f"{where} has no such cluster. It has: {known}.")
         if shards[name] > 1:
             raise ConfigurationError(
-                f"{where} has {shards[name]} shards in it. Every replica has to hold all the data:"
-                " name a cluster of one shard."
+                f"{where} has {shards[name]} shards. Every replica must hold all data: set a"
+                " cluster of one shard."
             )
 
-    def filled_by(self) -> str | None:
-        """The mode of the latest run: whose sales the databases hold; None for none yet."""
+    def loaded_mode(self) -> str | None:
+        """Return the mode of the latest run, which is that of the data; None before any run."""
         with self.connect(self.transformer) as client:
             if not _exists(client, "TABLE", f"{self.marts_db}.meta_job_starts"):
                 return None
@@ -190,19 +168,19 @@ class Warehouse:
             return str(rows[0][0]) if rows else None
 
     def drop(self) -> None:
-        """Drops both databases with everything in them."""
+        """Drop both databases with everything in them."""
         for login, database in self.databases:
             with self.connect(login) as client:
                 client.command(f"DROP DATABASE IF EXISTS `{database}`{self.on_cluster} SYNC")
         with self.connect(self.transformer) as client:
-            # Where dbt keeps the rows that failed a test.
+            # dbt stores the rows that failed a test in it.
             audit = f"`{self.marts_db}_dbt_test__audit`"
             client.command(f"DROP DATABASE IF EXISTS {audit}{self.on_cluster} SYNC")
 
 
 @cache
 def _client(warehouse: Warehouse, login: Login) -> Client:
-    """A client for all statements of a user: a new one first asks for a thousand settings."""
+    """Return the one client of a login: a new client first queries a thousand settings."""
     return clickhouse_connect.get_client(
         host=warehouse.host,
         port=warehouse.port,
@@ -213,7 +191,7 @@ def _client(warehouse: Warehouse, login: Login) -> Client:
         ca_cert=str(warehouse.ca_cert) if warehouse.ca_cert else None,
         connect_timeout=10,
         autogenerate_session_id=False,
-        # Behind a balancer (ClickHouse Cloud) each request may meet another replica.
+        # Behind a load balancer (ClickHouse Cloud) each request may reach another replica.
         settings={"select_sequential_consistency": 1},
     )
 
@@ -231,7 +209,9 @@ def _backup_login(settings: Settings) -> Login | None:
 
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
-    """The server of the run; an embedded one is started, or found running, and left as found.
+    """Open the server of the run.
+
+    The embedded server is started if it does not run yet, and stopped afterwards only then.
 
     Raises:
         ClickHouseError: The embedded server does not start.
@@ -240,7 +220,7 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
         try:
             yield warehouse
         finally:
-            # A server that stops waits for connections that are open, idle or not.
+            # A server that is stopped waits for open connections, even for idle ones.
             _client.cache_clear()
             close_managers()
 
@@ -255,7 +235,7 @@ def _remote(settings: Settings) -> Iterator[Warehouse]:
             settings.clickhouse_transform_user, password.get_secret_value() if password else ""
         )
     if not settings.clickhouse_verify_ssl:
-        # It was asked for; a warning with each request would bury what matters.
+        # The operator chose this; a warning with each request would hide other messages.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     yield Warehouse(
         host=settings.clickhouse_host or "",

@@ -1,4 +1,4 @@
-"""Alerts, received by a real HTTP server: once for each trouble, once when it is over."""
+"""Alerts, received by a real HTTP server: one for each incident, one when it is resolved."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ BOT = "123456789:abcdefghijklmnopqrstuvwxyz123456789"
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what is posted to it; refuses everything while `status` says so."""
+    """Records what is posted to it; answers with `status`, and records only if that is 200."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -26,7 +26,7 @@ class Receiver(ThreadingHTTPServer):
         self.status = 200
 
     def taken(self) -> list[tuple[str, str]]:
-        """(path, title and message) since the last call."""
+        """Return (path, title and message) of each post since the last call."""
         posts, self.received = self.received, []
         return [
             (path, f"{post.get('title', '')}\n{post.get('message', post.get('text', ''))}")
@@ -61,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_said_yet(account: Account, receiver: Receiver) -> Iterator[None]:
+def no_alerts_yet(account: Account, receiver: Receiver) -> Iterator[None]:
     receiver.status, receiver.received = 200, []
     (Path(account.environment["QTICKETS_HOME"]) / "alerts.json").unlink(missing_ok=True)
     account.service.faults.clear()
@@ -81,7 +81,7 @@ def failing(account: Account, **variables: str) -> int:
         account.service.faults.clear()
 
 
-def test_a_failure_and_the_recovery_are_told_once_each(
+def test_a_failure_and_the_recovery_are_reported_once_each(
     account: Account, receiver: Receiver
 ) -> None:
     told = hook(receiver)
@@ -96,10 +96,10 @@ def test_a_failure_and_the_recovery_are_told_once_each(
     assert "a run failed" in failure
     assert "HTTP 502" in failure
     assert "recovered" in recovery
-    assert "HTTP 502" in recovery, "the recovery says from what"
+    assert "HTTP 502" in recovery, "the recovery names the failure"
 
 
-def test_another_kind_of_failure_is_told_as_well(account: Account, receiver: Receiver) -> None:
+def test_another_kind_of_failure_is_reported_as_well(account: Account, receiver: Receiver) -> None:
     told = hook(receiver)
 
     assert failing(account, **told) == 3
@@ -114,7 +114,7 @@ def test_another_kind_of_failure_is_told_as_well(account: Account, receiver: Rec
     assert account.command("--skip-marts", **told).exit_code == 0
 
 
-def test_stale_data_are_told_once_by_failing_runs_and_by_the_check(
+def test_stale_data_are_reported_once_by_failing_runs_and_by_the_check(
     account: Account, receiver: Receiver
 ) -> None:
     told = hook(receiver)
@@ -142,7 +142,7 @@ def test_stale_data_are_told_once_by_failing_runs_and_by_the_check(
     assert len(receiver.taken()) == 1
 
 
-def test_what_could_not_be_delivered_is_logged_and_tried_again(
+def test_an_alert_that_cannot_be_delivered_is_logged_and_sent_again(
     account: Account, receiver: Receiver
 ) -> None:
     told = hook(receiver)
@@ -168,7 +168,7 @@ def test_what_could_not_be_delivered_is_logged_and_tried_again(
     ]
 
 
-def test_telegram_and_any_other_address_receive_the_same(
+def test_telegram_and_other_targets_receive_the_same_alerts(
     account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NotifyTelegram, "notify_url", f"{receiver.url}/bot")
@@ -196,7 +196,7 @@ def test_telegram_and_any_other_address_receive_the_same(
     assert all("HTTP 502" in text for _, text in alerts)
 
 
-def test_alerts_hold_no_secret_and_nobody_s_data(account: Account, receiver: Receiver) -> None:
+def test_alerts_hold_no_secrets_and_no_personal_data(account: Account, receiver: Receiver) -> None:
     def personal(payload: Any) -> Any:
         someone = {"payed_at": "ivan.petrov@example.ru +7 912 345-67-89"}
         rows = [{**row, **someone} for row in payload["data"]]
@@ -219,7 +219,7 @@ def test_alerts_hold_no_secret_and_nobody_s_data(account: Account, receiver: Rec
     assert mode == 0o600
 
 
-def test_without_configuration_nothing_is_sent_or_kept(
+def test_without_configured_targets_nothing_is_sent_or_stored(
     account: Account, receiver: Receiver
 ) -> None:
     assert failing(account) == 3
@@ -240,7 +240,7 @@ def test_without_configuration_nothing_is_sent_or_kept(
         ("QTICKETS_ALERT_TELEGRAM_CHAT", "my chat"),
     ],
 )
-def test_addresses_that_cannot_be_are_refused_at_once(
+def test_invalid_targets_are_configuration_errors(
     account: Account, variable: str, value: str
 ) -> None:
     result = account.command("--check", **{variable: value})
@@ -251,7 +251,7 @@ def test_addresses_that_cannot_be_are_refused_at_once(
 
 
 @pytest.mark.parametrize("flags", [(), ("--check", "--alert")], ids=" ".join)
-def test_a_configuration_with_which_no_run_can_begin_is_told_once(
+def test_an_invalid_configuration_is_reported_once(
     account: Account, receiver: Receiver, flags: tuple[str, ...]
 ) -> None:
     gone = {"QTICKETS_TOKEN_FILE": "/run/secrets/nowhere", "QTICKETS_TOKEN": "", **hook(receiver)}
@@ -266,7 +266,7 @@ def test_a_configuration_with_which_no_run_can_begin_is_told_once(
     assert "recovered" in text
 
 
-def test_without_a_run_a_wrong_configuration_is_told_to_the_terminal_alone(
+def test_an_invalid_configuration_of_other_commands_causes_no_alert(
     account: Account, receiver: Receiver
 ) -> None:
     wrong = {"QTICKETS_SINCE_HOURS": "two", **hook(receiver)}

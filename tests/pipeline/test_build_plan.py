@@ -1,4 +1,4 @@
-"""When the marts are left as they are, and when they are not."""
+"""Runs without new rows build no marts, unless something else has changed."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -9,7 +9,7 @@ from rich.console import Console
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ServiceError
 from pipelines.run import run
-from pipelines.transform.build_plan import still_valid
+from pipelines.transform.build_plan import current_state
 from pipelines.warehouse.server import open_warehouse
 from sandbox import Fault, serve
 from tests.pipeline.test_runs import Runner, report_now, world_until
@@ -18,7 +18,7 @@ from tests.support.clickhouse import Marts, dashboard_only
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
 
-def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
+def test_marts_are_rebuilt_unless_nothing_has_changed(
     settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
 ) -> None:
     world = world_until(NOW)
@@ -32,31 +32,33 @@ def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
         assert (quiet.rows, quiet.marts.models) == (0, 0)
         assert quiet.marts_state == first.marts_state
         quiet = run_once(settings)
-        assert quiet.marts.models == 0, "a run that built nothing vouches for the marts as well"
+        assert quiet.marts.models == 0, "a run that built nothing passes the state on"
 
         with open_warehouse(settings) as warehouse:
-            assert still_valid(settings, warehouse)
+            assert current_state(settings, warehouse)
             stricter = settings.model_copy(update={"qtickets_stale_hours": 2})
-            assert not still_valid(stricter, warehouse), "the freshness view is another"
+            assert not current_state(stricter, warehouse), (
+                "the freshness view depends on the setting"
+            )
             abroad = settings.model_copy(update={"report_tz": "Asia/Vladivostok"})
-            assert not still_valid(abroad, warehouse), "the days are others"
+            assert not current_state(abroad, warehouse), "dates depend on the time zone"
 
         marts.rows("TRUNCATE TABLE zakaz.fact_qtickets_sales_daily")
         repaired = run_once(settings)
-        assert repaired.rows == 0 and repaired.marts.models, "a mart was touched by somebody"
+        assert repaired.rows == 0 and repaired.marts.models, "somebody has changed a mart"
         assert marts.snapshot() == built
 
         world.sell(tickets=2, price=500)
         report = run(settings, Console(quiet=True), skip_marts=True)
         assert report.rows and not report.marts.models
         late = run_once(settings)
-        assert late.rows == 0 and late.marts.models, "rows of the run before are not in the marts"
+        assert late.rows == 0 and late.marts.models, "rows of the last run are not in the marts"
 
         server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
         with pytest.raises(ServiceError):
             run_once(settings)
         server.faults.clear()
-        assert run_once(settings).marts.models, "the run before failed"
+        assert run_once(settings).marts.models, "the last run failed"
 
         marts.rows(
             "ALTER TABLE zakaz.meta_job_runs UPDATE metrics = replaceRegexpOne(metrics,"
@@ -64,4 +66,6 @@ def test_marts_are_built_again_unless_nothing_at_all_can_have_changed(
             f"{datetime.now(timezone.utc) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}+00:00"
             "\"') WHERE true SETTINGS mutations_sync = 1"
         )
-        assert run_once(settings).marts.models, "an hour ago shows were on sale that are over now"
+        assert run_once(settings).marts.models, (
+            "the state is an hour old, and shows may have ended since"
+        )

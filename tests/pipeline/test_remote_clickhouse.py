@@ -552,7 +552,7 @@ def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
 
 @pytest.mark.parametrize(
     ("name", "shards", "says"),
-    [("shop", 2, "has 2 shards"), ("store", 1, "does not know this cluster. It knows: shop.")],
+    [("shop", 2, "has 2 shards"), ("store", 1, "has no such cluster. It has: shop.")],
 )
 def test_a_cluster_that_is_unknown_or_has_shards_is_refused_before_anything_is_made(
     name: str, shards: int, says: str, cluster: Cluster, on_a_cluster: Settings

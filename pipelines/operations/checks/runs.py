@@ -1,0 +1,175 @@
+"""Checks of the job log: the last run, the age of each dataset, unusual findings of runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from pipelines.configuration.environment import DATASETS, Settings
+from pipelines.operations.checks.health import Check, Status
+from pipelines.operations.checks.times import ago, iso
+from pipelines.warehouse.server import Warehouse
+
+_LATEST_RUNS = 300
+_SHOWN_FINDINGS = 3
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """A row of `meta_job_runs`, its times in UTC."""
+
+    started_at: datetime
+    finished_at: datetime
+    status: str
+    rows: int
+    message: str
+    metrics: dict[str, Any]
+
+    def has_read(self, dataset: str) -> bool:
+        """Return whether the run read all new rows of a dataset."""
+        datasets: list[str] | None = self.metrics.get("datasets")
+        skipped = self.metrics.get("skipped_datasets") or ()
+        is_included = datasets is None or dataset in datasets
+        return self.status == "ok" and is_included and dataset not in skipped
+
+
+@dataclass(frozen=True)
+class JobLog:
+    """The latest runs of a job.
+
+    Attributes:
+        runs: The latest runs that have ended, newest first.
+        unfinished_since: Start of a run that has not ended: it is under way, or was killed.
+    """
+
+    runs: list[JobRun]
+    unfinished_since: datetime | None
+
+
+def read_job_log(settings: Settings, warehouse: Warehouse, client: Client) -> JobLog:
+    """Read the latest runs of the configured job."""
+    db = warehouse.marts_db
+    runs = client.query(
+        "SELECT started_at, finished_at, status, rows_processed, message, metrics"  # noqa: S608
+        f" FROM `{db}`.meta_job_runs"
+        " WHERE job = {job:String} ORDER BY started_at DESC LIMIT {limit:UInt32}",
+        parameters={"job": settings.job_name, "limit": _LATEST_RUNS},
+        query_tz="UTC",
+    ).result_rows
+    unfinished = client.query(
+        f"SELECT started_at FROM `{db}`.meta_job_starts WHERE job = {{job:String}}"  # noqa: S608
+        f" AND run_id NOT IN (SELECT run_id FROM `{db}`.meta_job_runs)"
+        " ORDER BY started_at DESC LIMIT 1",
+        parameters={"job": settings.job_name},
+        query_tz="UTC",
+    ).result_rows
+    return JobLog(
+        [
+            JobRun(
+                _utc(started),
+                _utc(finished),
+                status,
+                int(rows),
+                message,
+                json.loads(metrics or "{}"),
+            )
+            for started, finished, status, rows, message, metrics in runs
+        ],
+        _utc(unfinished[0][0]) if unfinished else None,
+    )
+
+
+def check_last_run(log: JobLog, now: datetime) -> Check:
+    """Return an error if no run has ended, or the last one failed."""
+    values: dict[str, Any] = {}
+    unfinished = ""
+    if log.unfinished_since:
+        values["unfinished_since"] = iso(log.unfinished_since)
+        unfinished = f" A run that started {ago(log.unfinished_since, now)} has not ended."
+    if not log.runs:
+        return Check("last_run", "error", f"No run has ended yet.{unfinished}", values)
+    last = log.runs[0]
+    values |= {
+        "started_at": iso(last.started_at),
+        "finished_at": iso(last.finished_at),
+        "run_status": last.status,
+        "rows": last.rows,
+    }
+    failed = next((run for run in log.runs if run.status != "ok"), None)
+    if failed:
+        values["last_error"] = {"at": iso(failed.finished_at), "message": failed.message}
+    if last.status != "ok":
+        return Check(
+            "last_run",
+            "error",
+            f"Failed {ago(last.finished_at, now)}: {last.message}{unfinished}",
+            values,
+        )
+    seconds = (last.finished_at - last.started_at).total_seconds()
+    last_error = f" Last error {ago(failed.finished_at, now)}: {failed.message}" if failed else ""
+    return Check(
+        "last_run",
+        "ok",
+        f"Done {ago(last.finished_at, now)}, {last.rows:,} rows in {seconds:.0f} s."
+        f"{unfinished}{last_error}",
+        values,
+    )
+
+
+def check_freshness(settings: Settings, runs: list[JobRun], now: datetime) -> Iterator[Check]:
+    """Yield the age of each dataset: the time since the start of the last run that read it.
+
+    From that start on rows may be missing.
+    """
+    late, stale = settings.qtickets_late_hours, settings.qtickets_stale_hours
+    for dataset in DATASETS:
+        if dataset in settings.skipped:
+            continue
+        read_at = next((run.started_at for run in runs if run.has_read(dataset)), None)
+        hours = (now - read_at).total_seconds() / 3600 if read_at else None
+        values = {
+            "dataset": dataset,
+            "read_at": read_at and iso(read_at),
+            "age_hours": None if hours is None else round(hours, 2),
+            "late_hours": late,
+            "stale_hours": stale,
+        }
+        name = f"freshness {dataset}"
+        if read_at is None or hours is None:
+            yield Check(name, "error", "Not read by any of the latest runs.", values)
+            continue
+        status: Status = "error" if hours > stale else "warning" if hours > late else "ok"
+        word = {"error": "Stale", "warning": "Late", "ok": "Fresh"}[status]
+        limits = f"late after {late:g} h, stale after {stale:g} h"
+        yield Check(name, status, f"{word}: read {ago(read_at, now)} ({limits}).", values)
+
+
+def check_quality(runs: list[JobRun]) -> Check:
+    """Return a warning if the last successful run found something that a person should look at."""
+    metrics = next((run.metrics for run in runs if run.status == "ok"), {})
+    found = {
+        "test_warnings": metrics.get("test_warnings") or [],
+        "skipped_datasets": metrics.get("skipped_datasets") or {},
+        "ignored_filters": metrics.get("ignored_filters") or [],
+        "withheld_fields": metrics.get("withheld_fields") or [],
+        "missing_fields": metrics.get("missing_fields") or [],
+    }
+    unusual = [
+        f"{name.replace('_', ' ')}: {_first(items)}" for name, items in found.items() if items
+    ]
+    if unusual:
+        return Check("quality", "warning", "; ".join(unusual), found)
+    return Check("quality", "ok", "The last successful run found nothing unusual.", found)
+
+
+def _first(found: dict[str, str] | list[str]) -> str:
+    items = [str(item) for item in found]
+    more = len(items) - _SHOWN_FINDINGS
+    return ", ".join(items[:_SHOWN_FINDINGS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=timezone.utc)
