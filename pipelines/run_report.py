@@ -71,6 +71,7 @@ class RunReport:
             "skipped_datasets": findings.skipped,
             "new_columns": sorted(findings.new_columns),
             "withheld_fields": sorted(findings.withheld),
+            "fields_left_out": sorted(findings.too_many)[:100],
             "missing_fields": sorted(findings.missing),
             "changed_types": sorted(findings.changed_types),
             "models": self.marts.models,

@@ -3,6 +3,9 @@
 import threading
 from dataclasses import dataclass, field
 
+NEW_COLUMNS_PER_RUN = 50
+"""Of each table: an answer of another shape must not make thousands of columns."""
+
 
 @dataclass
 class RequestCounts:
@@ -27,7 +30,8 @@ class Findings:
 
     Attributes:
         new_columns: `table.field` of unknown fields, loaded as text columns.
-        withheld: `table.field` of unknown fields that look personal, not loaded.
+        withheld: `table.field` of unknown fields that may be personal, not loaded.
+        too_many: `table.field` of unknown fields beyond NEW_COLUMNS_PER_RUN, not loaded.
         missing: `table.field` of known fields that a whole page lacked.
         changed_types: `table.field (type)` of known fields that came as another JSON type. Where
             the value still fits the column it is loaded; else the run fails.
@@ -37,10 +41,20 @@ class Findings:
 
     new_columns: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
+    too_many: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def admits_column(self, table: str, label: str) -> bool:
+        """Record an unknown field; return whether it becomes a column."""
+        if label in self.new_columns:
+            return True
+        new = sum(known.startswith(f"{table}.") for known in self.new_columns)
+        is_admitted = new < NEW_COLUMNS_PER_RUN
+        (self.new_columns if is_admitted else self.too_many).add(label)
+        return is_admitted
 
 
 @dataclass
