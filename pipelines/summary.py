@@ -117,7 +117,7 @@ def _findings(report: RunReport, console: Console) -> None:
         console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
     if findings.withheld:
         console.print(
-            "[yellow]New fields withheld, since they look personal:[/]"
+            "[yellow]New fields withheld, since they may be personal:[/]"
             f" {', '.join(sorted(findings.withheld))} (QTICKETS_ALLOW_FIELDS lets them in)"
         )
 

@@ -29,6 +29,10 @@ class ApplicationError(ServiceUnavailable):
     """The service answered with its own unhandled error (503 with JSON), again and again."""
 
 
+class NotAsked(ServiceUnavailable):
+    """The same kind of request failed several times in a row, so this one was not sent."""
+
+
 class UnexpectedAnswer(QTicketsError):
     """The service's answer is not what its documentation describes."""
 

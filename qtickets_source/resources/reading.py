@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import dlt
 
+from ..api.circuit_breaker import CircuitBreaker
 from ..api.client import QTicketsClient, open_client
 from ..api.proof import KnownOrder, ServiceProof
 from ..configuration import QTicketsConfiguration
@@ -58,6 +59,11 @@ class Reading:
     def snapshot_at(self) -> datetime:
         """The moment of all seats of the run, by the service's clock, as for sales (UTC)."""
         return self.client.now()
+
+    @cached_property
+    def seats_breaker(self) -> CircuitBreaker:
+        """Stops asking for seats of further shows while they keep failing."""
+        return CircuitBreaker()
 
     @cached_property
     def initial_since(self) -> datetime:
