@@ -74,6 +74,7 @@ class RunReport:
             "fields_left_out": sorted(findings.too_many)[:100],
             "missing_fields": sorted(findings.missing),
             "changed_types": sorted(findings.changed_types),
+            "clock_ahead_seconds": findings.clock_ahead_seconds,
             "models": self.marts.models,
             "tests": self.marts.tests,
             "test_warnings": self.marts.warnings,

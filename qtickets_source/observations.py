@@ -37,6 +37,8 @@ class Findings:
             the value still fits the column it is loaded; else the run fails.
         ignored: Filters that the service ignored, by transport.
         skipped: Datasets that the account may not read, and why.
+        clock_ahead_seconds: How far the service's clock is ahead of this machine's; 0 if they agree
+            within five minutes.
     """
 
     new_columns: set[str] = field(default_factory=set)
@@ -46,6 +48,7 @@ class Findings:
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    clock_ahead_seconds: int = 0
 
     def admits_column(self, table: str, label: str) -> bool:
         """Record an unknown field; return whether it becomes a column."""

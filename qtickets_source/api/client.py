@@ -38,7 +38,7 @@ from .completeness import CompletenessCheck
 from .decoding import Decode, decode_json
 from .filters import Condition
 from .pagination import KeysetPaginator, PageNumberPaginator
-from .response import checked_payload, service_time
+from .response import checked_payload, clock_difference, service_time
 from .session import ReadOnlySession, is_transient
 from .transports import encode_request
 
@@ -354,6 +354,8 @@ class QTicketsClient:
             return
         payload = checked_payload(response, decode)
         self.clock = service_time(response)
+        if (difference := clock_difference(response)) and not self.findings.clock_ahead_seconds:
+            self.findings.clock_ahead_seconds = round(difference.total_seconds())
         # dlt's client asks for the JSON several times a page; it is parsed once, and with Decimal,
         # since an amount that was a float for a moment is no longer exact.
         response.json = lambda **_: payload  # type: ignore[method-assign]

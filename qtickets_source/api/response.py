@@ -1,7 +1,7 @@
 """What an HTTP answer of the service means: its payload, or a typed error."""
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,13 +19,31 @@ from ..errors import (
 from ..privacy import redact_message
 from .decoding import Decode, decode_json
 
+CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
+
 
 def service_time(response: Response) -> datetime:
-    """Return the service's clock when it answered (UTC, whole seconds), else this machine's."""
+    """Return the time at which the service answered (UTC, whole seconds).
+
+    It is the service's clock, else this machine's. If the service is ahead it is this machine's: a
+    sweep that reads from a moment that is still to come would miss what changes until then.
+    """
+    own = datetime.now(timezone.utc).replace(microsecond=0)
+    return own if clock_difference(response) > timedelta() else _date(response) or own
+
+
+def clock_difference(response: Response) -> timedelta:
+    """Return how far the service's clock is ahead of this machine's; zero if they agree."""
+    date = _date(response)
+    ahead = date - datetime.now(timezone.utc) if date else timedelta()
+    return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
+
+
+def _date(response: Response) -> datetime | None:
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(timezone.utc)
     except (KeyError, ValueError):
-        return datetime.now(timezone.utc).replace(microsecond=0)
+        return None
 
 
 def is_web_page(response: Response) -> bool:

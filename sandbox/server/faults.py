@@ -19,6 +19,7 @@ them, then applies `times` times (None: always).
 | `shift_times` | time bounds are read `hours` later than they are written | `hours`, `column` |
 | `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
 | `refuse` | requests with a condition on `column` are refused | `column`, `operator`, `status` |
+| `date_ahead` | the `Date` header is `hours` ahead of the clock | `hours` |
 | `empty_lists` | every list is empty, with status 200 | |
 | `by_address` | the first response of a path is sent for every later request | |
 | `mutate` | the payload is `change(payload)`; within the same process only | `change` |
@@ -36,8 +37,7 @@ from urllib.parse import parse_qsl
 KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
     "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "refuse",
-    "empty_lists",
-    "by_address", "mutate",
+    "date_ahead", "empty_lists", "by_address", "mutate",
 ))  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A run believes no answer before the service has proven that it understood the question."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +127,19 @@ def test_no_list_is_asked_for_without_an_order_or_from_a_cache(
     lists = {path.rpartition("/")[2]: body for _, path, body, _ in server.requests}
     assert {"orders", "events", "discounts", "promo-codes", "clients"} <= set(lists)
     assert all(body["orderBy"] == {"id": "asc"} for _, _, body, _ in server.requests)
+
+
+def test_a_date_that_is_ahead_for_one_run_loses_no_change(tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    world = World(orders=300, seed=3, start=now - timedelta(days=19), end=now + timedelta(days=5))
+    with serve(world, TOKEN) as server:
+        loads = Loads(server, tmp_path)
+        server.faults.append(Fault(kind="date_ahead", hours=3))
+        loads.run()
+        assert loads.observed.findings.clock_ahead_seconds == pytest.approx(3 * 3600, abs=60)
+        server.faults.clear()
+        cancelled = next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"])
+        world.cancel(cancelled)
+
+        assert cancelled in loads.run()
+        assert loads.observed.findings.clock_ahead_seconds == 0
