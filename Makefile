@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs clickhouse clean
+.PHONY: help run verify test bench lint pins licences audit check-deploy cassettes screenshots docs reference clickhouse clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,8 +14,8 @@ help:  ## what there is
 run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
 	@$(BIN)/python pipelines/qtickets.py $(ARGS)
 
-verify: $(INSTALLED)  ## what a careful operator does after a deployment, with a report in QTICKETS_HOME
-	@$(BIN)/python -m pipelines.verify $(ARGS)
+verify: $(INSTALLED)  ## bootstrap, dry run, run, repeat and check, with a report in QTICKETS_HOME
+	@$(BIN)/python pipelines/qtickets.py verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## the whole test suite, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -55,7 +55,10 @@ screenshots: $(INSTALLED) $(BROWSER)  ## the pictures of the page in docs/images
 	@$(BIN)/python -m tests.screenshots
 
 docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
-	@$(BIN)/python -m pipelines.docs $(ARGS)
+	@$(BIN)/python pipelines/qtickets.py docs $(ARGS)
+
+reference: $(INSTALLED)  ## write docs/commands.md and docs/configuration.md from the code
+	@$(BIN)/python -m tools.reference
 
 clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse

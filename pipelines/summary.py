@@ -1,15 +1,20 @@
-"""What a run prints: first whose data this is, last what happened and where to look."""
+"""What a run prints: first whose data it reads, last what it did and where to look."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
 
 from pipelines.configuration.environment import PROJECT, Settings
-from pipelines.loading.pipeline import LoadReport
-from pipelines.run_report import RunReport
+from qtickets_source.observations import NEW_COLUMNS_PER_RUN
+
+if TYPE_CHECKING:
+    # They import dlt and dbt, which commands without a run do not need.
+    from pipelines.loading.pipeline import LoadReport
+    from pipelines.run_report import RunReport
 
 DEMO = (
     "DEMO: made-up sales from the built-in sandbox, since QTICKETS_TOKEN is not set."
@@ -18,7 +23,7 @@ DEMO = (
 
 
 def announce(settings: Settings, console: Console) -> None:
-    """The first line: whose data, from where, to where."""
+    """Print whose data are read, from where, and where they go."""
     where = settings.clickhouse_host or f"embedded ClickHouse in {settings.qtickets_home}"
     if settings.is_demo:
         console.print(f"[bold yellow]{DEMO}[/]")
@@ -33,8 +38,8 @@ def announce(settings: Settings, console: Console) -> None:
     console.print(f"[dim]Into {where}, databases {settings.raw_db} and {settings.clickhouse_db}[/]")
 
 
-def summarise(report: RunReport, settings: Settings, console: Console) -> None:
-    """Rows by table, what changed in the marts, how long each step took, where to look next."""
+def summarise(report: "RunReport", settings: Settings, console: Console) -> None:
+    """Print rows by table, changes in the marts, seconds of each step, and where to look next."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("raw table")
     table.add_column("new or changed", justify="right")
@@ -43,7 +48,7 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
             table.add_row(name, f"{rows:,}")
     console.print(table)
     _marts(report, settings, console)
-    _findings(report, console)
+    _findings(report, settings, console)
     seconds = "  ".join(f"{step} {value:.1f} s" for step, value in report.seconds.items())
     counts = report.load.observed.counts
     retries = f", {counts.retries} of them repeated" if counts.retries else ""
@@ -57,32 +62,32 @@ def summarise(report: RunReport, settings: Settings, console: Console) -> None:
         ".v_qtickets_sales_dashboard."
     )
     if report.page:
-        console.print(f"The same as a page, for any browser: [bold]{report.page}[/]")
+        console.print(f"The same as a page for any browser: [bold]{report.page}[/]")
     elif report.page_problem:
         console.print(f"[yellow]The page was not written:[/] {report.page_problem}")
     if settings.is_demo:
         console.print(
             f"[bold yellow]These were demo numbers.[/] For yours: {_python()} pipelines/qtickets.py"
-            " --drop-demo, then set QTICKETS_TOKEN."
+            " drop-demo, then set QTICKETS_TOKEN."
         )
     elif settings.qtickets_offline:
         console.print(
             f"[bold yellow]These were recorded numbers, offline.[/] For live ones: {_python()}"
-            " pipelines/qtickets.py --drop-demo, then run without --offline."
+            " pipelines/qtickets.py drop-demo, then run without --offline."
         )
 
 
 def _python() -> str:
-    """This interpreter, as one types it in the project's folder."""
+    """Return the interpreter as it is called in the project's folder."""
     path = Path(sys.executable)
     return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else "python"
 
 
-def _marts(report: RunReport, settings: Settings, console: Console) -> None:
+def _marts(report: "RunReport", settings: Settings, console: Console) -> None:
     if not report.marts.models:
         if report.marts_state:
             built_at = report.marts_state.built_at.astimezone(ZoneInfo(settings.report_tz))
-            console.print(f"Nothing new: the marts stand as they were built at {built_at:%H:%M}.")
+            console.print(f"Nothing new: the marts are those built at {built_at:%H:%M}.")
         _warnings(report, console)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -97,38 +102,52 @@ def _marts(report: RunReport, settings: Settings, console: Console) -> None:
     _warnings(report, console)
 
 
-def _warnings(report: RunReport, console: Console) -> None:
+def _warnings(report: "RunReport", console: Console) -> None:
     for warning in report.marts.warnings:
         console.print(f"[yellow]Test warning: {warning}[/]")
 
 
-def _findings(report: RunReport, console: Console) -> None:
+def _findings(report: "RunReport", settings: Settings, console: Console) -> None:
     findings = report.load.observed.findings
     if findings.ignored:
-        console.print(f"[yellow]The service ignored what it was asked:[/] {findings.ignored[0]}")
+        console.print(f"[yellow]The service ignored a filter:[/] {findings.ignored[0]}")
     for dataset, reason in findings.skipped.items():
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
     if findings.changed_types:
         types = ", ".join(sorted(findings.changed_types))
-        console.print(f"[yellow]Fields that came as another type than before:[/] {types}")
+        console.print(f"[yellow]Fields whose type has changed:[/] {types}")
     if findings.missing:
         console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
+    if findings.too_many:
+        console.print(
+            f"[yellow]New fields left out, since a run adds at most {NEW_COLUMNS_PER_RUN} columns to"
+            f" a table:[/] {len(findings.too_many)}"
+        )
+    if findings.clock_ahead_seconds and settings.mode == "live":
+        minutes = round(findings.clock_ahead_seconds / 60)
+        console.print(
+            f"[yellow]The service's clock differs from this machine's by {minutes:+} min:[/] check"
+            " the time of this machine."
+        )
     if findings.withheld:
         console.print(
-            "[yellow]New fields withheld, since they may be personal:[/]"
-            f" {', '.join(sorted(findings.withheld))} (QTICKETS_ALLOW_FIELDS lets them in)"
+            "[yellow]New fields withheld because they may be personal:[/]"
+            f" {', '.join(sorted(findings.withheld))} (QTICKETS_ALLOW_FIELDS loads them)"
         )
 
 
-def summarise_dry_run(report: LoadReport, console: Console) -> None:
-    """Counts of what a run would load."""
-    rows = report.rows
+def summarise_dry_run(report: "LoadReport", console: Console) -> None:
+    """Print counts of what a run would load."""
+    rows = dict(report.rows)
+    events, shows, orders, tickets, inventory = (
+        rows.pop(table, 0) for table in ("events", "shows", "orders", "tickets", "inventory")
+    )
+    others = "".join(f", {count:,} {table}" for table, count in rows.items() if count)
     console.print(
-        f"Would load {rows.get('events', 0):,} new or changed events with {rows.get('shows', 0):,}"
-        f" shows, {rows.get('orders', 0):,} orders with {rows.get('tickets', 0):,} tickets,"
-        f" {rows.get('inventory', 0):,} inventory rows"
+        f"Would load {events:,} new or changed events with {shows:,} shows, {orders:,} orders with"
+        f" {tickets:,} tickets, {inventory:,} inventory rows{others}"
         f" ({report.observed.counts.requests} requests)."
     )
     console.print("Dry run: no ClickHouse writes.")

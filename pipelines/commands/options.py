@@ -1,25 +1,154 @@
-"""What the lesser commands share: an option, and how they end when something fails."""
+"""Options that every command has, and the settings, console and errors that follow from them."""
 
+import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from pipelines.errors import RunError
+from pipelines.commands.exit_codes import INTERRUPTED
+from pipelines.errors import ConfigurationError, RunError
+from pipelines.logs import set_up_logs
 
-EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="Read variables from this file, not .env.")
-]
+if TYPE_CHECKING:
+    from pipelines.configuration.environment import Settings
+
+PANEL = "Options of every command"
+
+
+class OutputFormat(StrEnum):
+    """For people, or for programs."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Format = Annotated[OutputFormat, typer.Option("--format", help="For people, or for programs.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of every command, given before or after its name."""
+
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--env-file",
+            metavar="PATH",
+            help="File of variables.",
+            show_default=".env in the working folder",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    json_logs: Annotated[
+        bool,
+        typer.Option(
+            "--json-logs",
+            help="Write log lines to stderr as JSON objects.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Log every request, and the traceback of an error.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Print nothing unless something fails.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+
+    @cached_property
+    def console(self) -> Console:
+        """The console of the command: stdout, silent if `--quiet`."""
+        return Console(highlight=False, soft_wrap=True, quiet=self.quiet)
+
+    def set_up_logs(self) -> None:
+        """Set up the log on stderr.
+
+        Raises:
+            ConfigurationError: `--quiet` and `--verbose` together.
+        """
+        set_up_logs(verbose=self.verbose, quiet=self.quiet, as_json=self.json_logs)
+        if self.quiet and self.verbose:
+            raise ConfigurationError("--quiet, --verbose: one at a time.")
+
+    def read_settings(
+        self, *, writes: bool = False, alerts: bool = False, **overrides: Any
+    ) -> "Settings":
+        """Read the settings.
+
+        Args:
+            writes: Whether the command writes, which `DRY_RUN=true` forbids.
+            alerts: Whether an invalid configuration is alerted, if it says where alerts go.
+            overrides: Settings given by options of the command.
+
+        Raises:
+            ConfigurationError: Naming every variable that is wrong, and what is expected.
+        """
+        from pipelines.configuration.environment import read_settings
+
+        try:
+            settings = read_settings(self.env_file, **overrides)
+        except ConfigurationError as error:
+            if alerts:
+                from pipelines.operations.alerts import alert_configuration
+
+                alert_configuration(self.env_file, error)
+            raise
+        if writes and settings.dry_run:
+            raise ConfigurationError(
+                "DRY_RUN=true: this command writes. Only `run` can be a dry run; unset DRY_RUN."
+            )
+        return settings
+
+    def announce(self, settings: "Settings") -> "Settings":
+        """Print whose data are read and where they go.
+
+        Returns:
+            The settings; with a recording, `REPORT_NOW` is its time.
+
+        Raises:
+            ConfigurationError: The recording cannot be read.
+        """
+        from pipelines.summary import announce
+
+        if settings.qtickets_offline:
+            from pipelines.loading.service import at_recording
+
+            settings = at_recording(settings)
+        announce(settings, self.console)
+        return settings
 
 
 @contextmanager
-def failures_in_one_line() -> Iterator[None]:
-    """Ends the command with the one line of a RunError on stderr, and with its exit code."""
+def one_line_errors(*, verbose: bool) -> Iterator[None]:
+    """Print an expected error as one line on stderr, and exit with its code."""
     try:
         yield
     except RunError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Failed:[/] {error}")
+        if verbose:
+            logging.getLogger("pipelines").exception("the command failed")
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[bold red]Failed:[/] {escape(str(error))}")
         raise typer.Exit(int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        print("Interrupted; the next run continues.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""`--show-config`: what is in force, and where each value came from; secrets masked."""
+"""The settings in force and where each value came from, with secrets masked."""
 
 import json
 import os
@@ -25,34 +25,32 @@ from pipelines.errors import ConfigurationError
 
 MASK = "********"
 _OURS = re.compile(r"QTICKETS_\w+|REPORT_(TZ|NOW)|CLICKHOUSE_\w+")
-# Of the local server (`python -m local_clickhouse`) and of tools that people have beside this.
+# Those of the local server (`python -m local_clickhouse`) and of other tools.
 _KNOWN_TO_OTHERS = {"CLICKHOUSE_URL", "CLICKHOUSE_DATABASE"}
 
 
 @dataclass(frozen=True)
 class Value:
-    """A setting in force: its variable, what may be shown of its value, and its origin."""
+    """A setting: its variable, its value (masked if secret), and its origin."""
 
     variable: str
     shown: str
     origin: str
 
 
-def show_config(
-    console: Console, env_file: Path | None, overrides: dict[str, Any], *, as_json: bool
-) -> None:
-    """Prints every setting, then every problem.
+def show_config(console: Console, env_file: Path | None, *, as_json: bool) -> None:
+    """Print every setting, then every problem.
 
     Raises:
-        ConfigurationError: As `read_settings`, after all was printed.
+        ConfigurationError: As `read_settings`, after the settings were printed.
     """
     problem = ""
     try:
-        settings = read_settings(env_file, **overrides)
+        settings = read_settings(env_file)
     except ConfigurationError as error:
         problem, settings = str(error), None
     try:
-        values = values_in_force(env_file, overrides)
+        values = values_in_force(env_file)
         unknown = unknown_variables(env_file)
     except (OSError, UnicodeDecodeError):
         # The file itself cannot be read.
@@ -82,10 +80,10 @@ def show_config(
         raise ConfigurationError(problem)
 
 
-def values_in_force(env_file: Path | None, overrides: dict[str, Any]) -> list[Value]:
-    """Every setting, in the order of `Settings`, whether or not its value is right."""
-    sources = _sources(env_file, overrides)
-    # Each is asked once: a file may be a pipe.
+def values_in_force(env_file: Path | None) -> list[Value]:
+    """Return every setting, in the order of `Settings`, whether or not its value is valid."""
+    sources = _sources(env_file)
+    # Each is read once: a file may be a pipe.
     found = [(source, source()) for source in sources]
     values = []
     for name, field in Settings.model_fields.items():
@@ -99,13 +97,11 @@ def values_in_force(env_file: Path | None, overrides: dict[str, Any]) -> list[Va
     return values
 
 
-def _sources(
-    env_file: Path | None, overrides: dict[str, Any]
-) -> tuple[PydanticBaseSettingsSource, ...]:
-    """Those of `Settings`, first one first."""
+def _sources(env_file: Path | None) -> tuple[PydanticBaseSettingsSource, ...]:
+    """Return the sources of `Settings`; the first one wins."""
     return Settings.settings_customise_sources(
         Settings,
-        InitSettingsSource(Settings, init_kwargs=overrides),
+        InitSettingsSource(Settings, init_kwargs={}),
         EnvSettingsSource(Settings),
         DotEnvSettingsSource(Settings, env_file=env_file or DOTENV),
         SecretsSettingsSource(Settings, secrets_dir=credentials_folder()),
@@ -114,8 +110,6 @@ def _sources(
 
 def _origin(source: PydanticBaseSettingsSource, name: str) -> str:
     match source:
-        case InitSettingsSource():
-            return "command line"
         case SecretFiles():
             return f"{name.upper()}_FILE: {source.paths()[name]}"
         case SecretsSettingsSource():
@@ -149,7 +143,7 @@ def _without_login(url: str) -> str:
 
 
 def unknown_variables(env_file: Path | None) -> list[str]:
-    """Variables that look like ours and are read by nothing: most likely misspelt."""
+    """Return variables that nothing reads though they look like ours: probably misspelt."""
     dotenv = DotEnvSettingsSource(Settings, env_file=env_file or DOTENV)
     given = {*os.environ, *(name.upper() for name in dotenv.env_vars)}
     known = {name.upper() for name in Settings.model_fields} | _KNOWN_TO_OTHERS

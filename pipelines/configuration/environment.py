@@ -1,4 +1,4 @@
-"""The configuration: read from the environment and `.env` here, and nowhere else."""
+"""The configuration, read from the environment and `.env` in this module only."""
 
 import json
 import os
@@ -35,7 +35,7 @@ from qtickets_source.settings import ALL_TRANSPORTS, BASE_URL, TRANSPORTS, Trans
 PROJECT = Path(__file__).resolve().parents[2]
 DBT_PROJECT = PROJECT / "dbt_project"
 CASSETTE = PROJECT / "cassettes" / "account.yaml"
-"""The recording of a small made-up organiser, which `--offline` replays by default."""
+"""The recording of a small made-up organiser that `--offline` replays by default."""
 
 DATASETS = (
     "orders",
@@ -48,10 +48,10 @@ DATASETS = (
     "barcodes",
     "partner_tickets",
 )
-"""What a run reads one by one; tickets come with their orders, shows with their events."""
+"""The datasets that can be loaded separately; tickets come with orders, shows with events."""
 
 DOTENV = Path(".env")
-"""Variables of the working folder, where no other file is named."""
+"""The file of variables in the working folder, unless `--env-file` names another."""
 
 _NO: tuple[Any, ...] = (None, [])
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
@@ -115,7 +115,7 @@ def _backup_target(target: SecretStr | None) -> SecretStr | None:
 
 
 def _missing_for_partners(info: ValidationInfo) -> str:
-    """Variables without which the Partners API cannot be asked."""
+    """Return the missing variables without which the Partners API cannot be called."""
     names = [f"qtickets_partners_{name}" for name in ("base_url", "token", "find_requests")]
     return ", ".join(name.upper() for name in names if info.data.get(name, 1) in _NO)
 
@@ -131,20 +131,36 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class AlertSettings(BaseSettings):
-    """Where alerts go: what is needed to tell of a configuration that cannot be used otherwise."""
+    """The part of the settings that alerts need; it is read if the rest is invalid too."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     org_name: str = ""
+    """Name of the organiser in the job log and in alerts."""
     job_name: str = "qtickets_api"
+    """Key of this job in `meta_job_runs`, and its name in alerts."""
     qtickets_home: Path = PROJECT / ".qtickets"
+    """Folder for everything on disk: dlt's working folder, dbt's files and logs, the salt, the
+    page, the embedded ClickHouse.
+    """
     qtickets_stale_hours: Positive = 6.0
+    """Age in hours from which data are stale, which is an error of `check` and an alert."""
     qtickets_alert_webhook: Annotated[SecretStr | None, AfterValidator(_webhook)] = None
+    """Address to which alerts are posted as JSON."""
     qtickets_alert_telegram_token: Annotated[SecretStr | None, AfterValidator(_bot_token)] = None
+    """Token of the Telegram bot that sends alerts."""
     qtickets_alert_telegram_chat: Annotated[str, Field(validate_default=True)] = ""
+    """Number or @name of the Telegram chat that receives alerts."""
     qtickets_alert_urls: SecretStr | None = None
+    """Addresses of [apprise](https://github.com/caronc/apprise/wiki), separated by spaces, that
+    receive alerts: mail, Slack, Mattermost and others.
+    """
 
     @classmethod
     def settings_customise_sources(
@@ -155,7 +171,10 @@ class AlertSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, systemd's credentials, `.env`; secrets of each also from files."""
+        """Return the sources, the first of which wins.
+
+        Options, environment, systemd's credentials, `.env`; secrets of each from files too.
+        """
         assert isinstance(env_settings, EnvSettingsSource)
         assert isinstance(dotenv_settings, DotEnvSettingsSource)
         return (
@@ -184,55 +203,117 @@ class AlertSettings(BaseSettings):
 
 
 class Settings(AlertSettings):
-    """What is in force. Each field is the environment variable of the same name in capitals."""
+    """The settings. Each field is the environment variable of the same name in capitals."""
 
     qtickets_token: SecretStr | None = None
+    """Token of the REST API; without it, or with a placeholder such as `replace-me`, a run loads
+    demo data and never calls the live service.
+    """
     qtickets_base_url: Annotated[str, AfterValidator(_base_url)] = BASE_URL
+    """Address of the REST API."""
     qtickets_since_hours: Annotated[float, Field(ge=0)] = 2.0
+    """Overlap in hours that every run reads again before the position of the last run."""
     qtickets_initial_backfill_hours: Annotated[str, AfterValidator(_hours_or_all)] | None = None
+    """How many hours of sales the first run loads, or `all`; by default 720 of live sales, and all
+    of demo and recorded sales.
+    """
     qtickets_reread_days: Annotated[float, Field(ge=0)] = 3.0
+    """Days of payments and shows that are read again once a day, for scans and other changes
+    without a timestamp.
+    """
     qtickets_transports: Annotated[tuple[Transport, ...], NoDecode] = TRANSPORTS
+    """Request formats for filtered lists, tried in this order: `get_body`, `get_query`,
+    `post_body`.
+    """
     qtickets_connections: Annotated[int, Field(ge=1, le=64)] = 4
+    """Concurrent requests, all datasets together."""
     qtickets_timeout_seconds: Positive = 60.0
+    """Seconds to wait for one response."""
     qtickets_retry_seconds: Positive = 120.0
+    """Seconds for which a failed request is retried before the run fails."""
     qtickets_skip_inventory: bool = False
+    """Leave out seats."""
     qtickets_skip_discounts: bool = False
+    """Leave out discounts."""
     qtickets_skip_promo_codes: bool = False
+    """Leave out promo codes."""
     qtickets_skip_price_shades: bool = False
+    """Leave out price shades."""
     qtickets_skip_clients: bool = True
+    """Leave out buyers (hashes only)."""
     qtickets_skip_barcodes: bool = True
+    """Leave out barcodes (hashes only)."""
     qtickets_partners_base_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    """Address of the Partners API."""
     qtickets_partners_token: SecretStr | None = None
+    """Key of the Partners API."""
     qtickets_partners_find_requests: Annotated[list[dict[str, Any]], NoDecode] = Field(
         default_factory=list
     )
+    """Filters of the Partners API's ticket search, as a JSON list such as `[{"id": [1, 2]}]`."""
     qtickets_skip_partner_tickets: bool = True
+    """Leave out tickets of the Partners API, which are only read live; otherwise the other
+    variables of the Partners API are required.
+    """
     qtickets_resources: Annotated[tuple[str, ...], NoDecode] = ()
+    """Datasets to load, and no others, as `run --resources` does."""
     qtickets_allow_fields: Annotated[tuple[str, ...], NoDecode] = ()
+    """New fields such as `orders.some_field` to load although they look personal."""
     qtickets_offline: Path | None = None
+    """Path of a recording to replay instead of calling the service, as `run --offline` does."""
     clickhouse_host: str | None = None
+    """Host of the ClickHouse server; without it, the embedded ClickHouse in QTICKETS_HOME."""
     qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
+    """Salt of buyer hashes; without it, one is created in QTICKETS_HOME, but with CLICKHOUSE_HOST
+    it is required. With another salt every buyer becomes another hash.
+    """
     clickhouse_port: Port = 8123
+    """HTTP port; 8443 by default with CLICKHOUSE_SECURE."""
     clickhouse_native_port: Port = 9000
+    """Native port; 9440 by default with CLICKHOUSE_SECURE."""
     clickhouse_user: str = "default"
+    """User that writes the raw tables, and does everything else unless other users are named."""
     clickhouse_password: SecretStr = SecretStr("")
+    """Password of CLICKHOUSE_USER."""
     clickhouse_transform_user: str | None = None
+    """User of dbt, which writes the marts; by default CLICKHOUSE_USER."""
     clickhouse_transform_password: SecretStr | None = None
+    """Password of CLICKHOUSE_TRANSFORM_USER."""
     clickhouse_backup_user: str | None = None
+    """User of `backup` and `restore`; by default CLICKHOUSE_USER. It needs `SELECT, SHOW, BACKUP,
+    CREATE TABLE, INSERT` on both databases, and a right for the target such as `READ, WRITE ON
+    FILE`.
+    """
     clickhouse_backup_password: SecretStr | None = None
+    """Password of CLICKHOUSE_BACKUP_USER."""
     clickhouse_secure: bool = False
+    """Connect with TLS."""
     clickhouse_verify_ssl: bool = True
+    """Verify the server's certificate."""
     clickhouse_ca_cert: Annotated[Path | None, AfterValidator(_ca_cert)] = None
+    """File with the certificate of the authority to trust, PEM."""
     clickhouse_cluster: Annotated[str | None, AfterValidator(_cluster)] = None
+    """Name of a replicated cluster: tables are created ON CLUSTER with replicated engines."""
     clickhouse_db: Annotated[str, AfterValidator(_database)] = "zakaz"
+    """Database of the marts; the raw tables are in `<CLICKHOUSE_DB>_raw`."""
     report_tz: Annotated[str, AfterValidator(_time_zone)] = "Europe/Moscow"
+    """Time zone in which a timestamp becomes a date."""
     report_now: str = ""
+    """Time that counts as now, as `2026-06-15 10:00:00` in UTC; for recordings and tests."""
     qtickets_late_hours: Positive = 1.25
+    """Age in hours from which data are late, which is a warning of `check`."""
     qtickets_min_free_gb: Annotated[float, Field(ge=0)] = 1.0
+    """Free disk space in GiB: less is an error of `check`, less than twice as much a warning."""
     qtickets_job_days: Annotated[int, Field(ge=2)] = 400
+    """Days for which `compact` keeps job records."""
     qtickets_backups: Annotated[int, Field(ge=1)] = 14
+    """Number of backups without a name that `backup` keeps in the embedded ClickHouse."""
     qtickets_backup_target: Annotated[SecretStr | None, AfterValidator(_backup_target)] = None
+    """Target of ClickHouse's BACKUP, such as `S3('https://…/{name}', 'key', 'secret')`; by default
+    `File('{name}')` on a server.
+    """
     dry_run: bool = False
+    """Make every `run` a dry run, and refuse all other commands that write."""
 
     @field_validator("qtickets_partners_find_requests", mode="before")
     @classmethod
@@ -275,19 +356,19 @@ class Settings(AlertSettings):
     @field_validator("qtickets_pii_salt")
     @classmethod
     def _salt_on_a_server(cls, salt: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # A token that cannot be read is not there, and was meant to be a real one.
+        # A token that cannot be read is missing here, and was meant to be a real one.
         is_demo = "qtickets_token" in info.data and _is_demo(info.data["qtickets_token"])
         is_made_up = info.data.get("qtickets_offline") or is_demo
         if not is_made_up and info.data.get("clickhouse_host") and not salt:
             raise ValueError(
-                "a long random text with CLICKHOUSE_HOST, the same for ever: with another one the"
+                "a long random text with CLICKHOUSE_HOST, and never another: with another one the"
                 " same buyer becomes another hash"
             )
         return salt
 
     @model_validator(mode="after")
     def _ports_of_tls(self) -> Self:
-        """ClickHouse's ports are others with TLS; what is given stays."""
+        """Set ClickHouse's ports of TLS, unless ports are given."""
         if self.clickhouse_secure:
             for name, port in (("clickhouse_port", 8443), ("clickhouse_native_port", 9440)):
                 if name not in self.model_fields_set:
@@ -297,21 +378,21 @@ class Settings(AlertSettings):
 
     @property
     def is_demo(self) -> bool:
-        """Without a real token the live service is never called."""
+        """Whether demo data are loaded: without a real token the live service is never called."""
         return self.mode == "demo"
 
     @property
     def mode(self) -> Literal["demo", "offline", "live"]:
-        """Whose sales a run loads: the sandbox's, a cassette's, or the organiser's."""
+        """Whose sales a run loads: those of the sandbox, a recording, or the organiser."""
         if self.qtickets_offline:
             return "offline"
         return "demo" if _is_demo(self.qtickets_token) else "live"
 
     @property
     def skipped(self) -> set[str]:
-        """Names of the raw tables that are left out.
+        """The names of the raw tables that are left out.
 
-        Datasets asked for by name are read whatever the switches say, and no others.
+        `qtickets_resources` takes precedence over the variables that skip datasets.
         """
         if asked := set(self.qtickets_resources):
             tables = {name: name for name in DATASETS} | {"tickets": "orders", "shows": "events"}
@@ -334,11 +415,11 @@ class Settings(AlertSettings):
         return f"{self.clickhouse_db}_raw"
 
     def initial_since(self, now: datetime) -> datetime:
-        """Where the first run begins: a midnight in the reporting time zone.
+        """Return the start of the first run: a midnight in the reporting time zone, in UTC.
 
-        A period that began at noon would show its first day with half of the sales.
+        A period that began at noon would have half of the sales of its first day.
         """
-        # Made-up and recorded sales cost nothing to load, and all of them look better.
+        # Made-up and recorded sales take little time to load, and all of them look better.
         hours = self.qtickets_initial_backfill_hours or ("720" if self.mode == "live" else "all")
         if hours == "all":
             return datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -347,11 +428,10 @@ class Settings(AlertSettings):
         return datetime.combine(first_day, time(), zone).astimezone(timezone.utc)
 
     def pii_salt(self, *, keep: bool) -> str:
-        """The salt of buyer hashes: given, kept beside the data, or made and kept (mode 600).
+        """Return the salt of buyer hashes; create one (mode 600) where it is missing.
 
         Args:
-            keep: False for runs that write nothing: a salt that is not there yet is made for
-                this run only.
+            keep: False for runs that write nothing: a missing salt is created for this run only.
         """
         if self.qtickets_pii_salt:
             return self.qtickets_pii_salt.get_secret_value()
@@ -367,7 +447,7 @@ class Settings(AlertSettings):
 
 
 def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
-    """The settings of this process: the environment, systemd's credentials, `.env` or `env_file`.
+    """Read the settings: the environment, systemd's credentials, `.env` or `env_file`.
 
     Raises:
         ConfigurationError: Naming every variable that is wrong, and what is expected.
@@ -381,7 +461,7 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
             **overrides,
         )
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(f"{env_file or DOTENV} cannot be read: {reason}.") from None
     except ValidationError as error:
         problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
@@ -390,7 +470,7 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
 
 
 def read_alert_settings(env_file: Path | None = None) -> AlertSettings | None:
-    """Where alerts go, whatever else of the configuration is wrong; None if that is as well."""
+    """Read the settings of alerts, even if others are invalid; None if they are invalid too."""
     try:
         settings = AlertSettings(
             _env_file=env_file or DOTENV,  # type: ignore[call-arg]
@@ -402,31 +482,9 @@ def read_alert_settings(env_file: Path | None = None) -> AlertSettings | None:
 
 
 def credentials_folder() -> Path | None:
-    """Where systemd puts the credentials of a service (`LoadCredential=`), files named as ours."""
+    """Return systemd's folder of credentials (`LoadCredential=`), files named like variables."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) if folder and Path(folder).is_dir() else None
-
-
-def read_period(
-    since: datetime | None, until: datetime | None, settings: Settings
-) -> tuple[datetime, datetime | None] | None:
-    """Dates of the command line as a half-open period of moments, in the reporting time zone.
-
-    Raises:
-        ConfigurationError: An end without a beginning, or before it.
-    """
-    if since is None:
-        if until:
-            raise ConfigurationError("--until needs --since.")
-        return None
-    zone = ZoneInfo(settings.report_tz)
-    begins = since.replace(tzinfo=zone).astimezone(timezone.utc)
-    if until is None:
-        return begins, None
-    ends = (until + timedelta(days=1)).replace(tzinfo=zone).astimezone(timezone.utc)
-    if ends <= begins:
-        raise ConfigurationError(f"--until {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}.")
-    return begins, ends
 
 
 def _problem(location: tuple[int | str, ...], message: str) -> str:

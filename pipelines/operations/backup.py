@@ -8,14 +8,10 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
 
-from pipelines.commands.options import EnvFile, failures_in_one_line
-from pipelines.configuration.environment import Settings, read_settings
+from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.objects import TableName
@@ -28,12 +24,6 @@ _AUTOMATIC_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}Z")
 _RESTORED = "__restored"
 _NOT_IN_BACKUP = "BACKUP_ENTRY_NOT_FOUND"
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Back up what cannot be made anew (raw tables, dlt's state, job log), and restore it.",
-)
-
 
 @dataclass(frozen=True)
 class Backup:
@@ -42,64 +32,6 @@ class Backup:
     name: str
     made_at: datetime
     bytes: int
-
-
-@app.command("create")
-def create_command(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Kept until you delete it. Without: named by the moment, see --keep."),
-    ] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(min=1, help="Keep so many without a name of their own (QTICKETS_BACKUPS)."),
-    ] = None,
-    env_file: EnvFile = None,
-) -> None:
-    """Make a backup; delete the oldest ones that have no name of their own."""
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        settings = read_settings(env_file)
-        made = create(settings, name)
-        console.print(f"Backed up as {made}.")
-        if not settings.clickhouse_host:
-            for old in thin(settings, keep or settings.qtickets_backups):
-                console.print(f"Deleted the old {old}.")
-            console.print(
-                f"It lies in {backups_folder(settings)}, on the disk of the data: copy it, and"
-                f" {settings.qtickets_home / 'pii_salt'}, to another machine."
-            )
-
-
-@app.command("list")
-def list_command(env_file: EnvFile = None) -> None:
-    """List the backups of the embedded ClickHouse, oldest first."""
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        settings = read_settings(env_file)
-        if settings.clickhouse_host:
-            raise ConfigurationError(
-                "Backups of a server are listed by where they are (QTICKETS_BACKUP_TARGET), and by"
-                " its table system.backup_log."
-            )
-        for backup in backups(settings):
-            made_at = f"{backup.made_at:%Y-%m-%d %H:%M} UTC"
-            console.print(f"{backup.name}  {made_at}  {backup.bytes / 2**20:,.1f} MiB")
-
-
-@app.command("restore")
-def restore_command(
-    name: Annotated[str, typer.Argument(help="As `list` or `create` said it.")],
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Though the databases hold data: take its place.")
-    ] = False,
-    env_file: EnvFile = None,
-) -> None:
-    """Put a backup in the place of what is there, and build the marts from it."""
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        tables = restore(read_settings(env_file), name, replace=replace)
-        console.print(f"Restored {tables} tables, and built the marts. The next run continues.")
 
 
 def create(settings: Settings, name: str | None = None) -> str:
@@ -295,7 +227,3 @@ def thin(settings: Settings, keep: int) -> list[str]:
     for name in old:
         shutil.rmtree(backups_folder(settings) / name)
     return old
-
-
-if __name__ == "__main__":
-    app()

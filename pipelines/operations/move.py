@@ -7,18 +7,13 @@ built on the server, and the next run continues there. The embedded ClickHouse i
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, cast
 
-import typer
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
 
-from pipelines.commands.options import EnvFile, failures_in_one_line
-from pipelines.configuration.environment import Settings, read_settings
+from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError, RunError
 from pipelines.operations.backup import DLT_TABLES
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.server import Warehouse, open_warehouse
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @dataclass(frozen=True)
@@ -42,25 +37,6 @@ class Table:
     @property
     def column_list(self) -> str:
         return ", ".join(f"`{column}`" for column in self.columns)
-
-
-@app.command()
-def main(
-    env_file: EnvFile = None,
-) -> None:
-    """Copy data and state from the embedded ClickHouse to the server of CLICKHOUSE_HOST.
-
-    The server's databases must not hold data of a run yet. Nothing is removed here.
-    """
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        settings = read_settings(env_file)
-        for table, rows in move(settings).items():
-            console.print(f"{table}: {rows:,} rows")
-    console.print(
-        f"[green]Moved[/] to {settings.clickhouse_host}, and the marts are built there. The next"
-        f" run continues there; {settings.qtickets_home / 'clickhouse'} is as it was."
-    )
 
 
 def move(settings: Settings) -> dict[str, int]:
@@ -227,7 +203,3 @@ def _checksum(table: Table, client: Client) -> _Checksum:
 
 def _number(client: Client, query: str) -> int:
     return int(str(client.command(query)))
-
-
-if __name__ == "__main__":
-    app()

@@ -4,6 +4,7 @@ Each step is the command in its own process, with the environment of this one. T
 fails ends the verification, with its output and exit code.
 """
 
+import os
 import platform
 import subprocess
 import sys
@@ -13,13 +14,11 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
 
-import typer
 from rich.console import Console
+from rich.markup import escape
 
-from pipelines.commands.options import EnvFile, failures_in_one_line
-from pipelines.configuration.environment import CASSETTE, PROJECT, Settings, read_settings
+from pipelines.configuration.environment import PROJECT, Settings
 from pipelines.errors import ExitCode, RunError
 from pipelines.operations.redaction import redact_secrets
 from pipelines.warehouse.objects import row_counts
@@ -27,8 +26,6 @@ from pipelines.warehouse.server import Warehouse, open_warehouse
 
 COMMAND = "pipelines/qtickets.py"
 PACKAGES = ("dlt", "dbt-core", "dbt-clickhouse", "clickhouse-connect", "chdb-core", "pydantic")
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @dataclass(frozen=True)
@@ -73,42 +70,36 @@ class Verification:
     failed: str = ""
 
 
-@app.command()
-def main(
-    env_file: EnvFile = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="On recorded answers instead of the network.")
-    ] = False,
-) -> None:
-    """Bootstrap, dry run, run, repeat and check, on the environment as it is; writes a report.
+def verify(settings: Settings, env_file: Path | None, console: Console) -> tuple[Verification, int]:
+    """Make every step, up to the first that fails.
 
-    Stops at the first step that fails. The report lies in QTICKETS_HOME/reports.
+    Args:
+        settings: The settings of the steps.
+        env_file: The file of variables that is passed to each step.
+        console: Shows each step.
+
+    Returns:
+        The steps with their results, and the exit code.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        recording: dict[str, Any] = {"qtickets_offline": CASSETTE} if offline else {}
-        settings = read_settings(env_file, **recording)
-    flags = ["--offline"] if offline else []
-    flags += ["--env-file", str(env_file)] if env_file else []
     verification = Verification(settings, datetime.now(timezone.utc))
-    exit_code = verify(verification, flags, console)
-    path = write_report(verification)
-    console.print(f"The report: {path}")
-    raise typer.Exit(exit_code)
-
-
-def verify(verification: Verification, flags: list[str], console: Console) -> int:
-    """Makes every step, up to the first that fails; returns the exit code."""
-    settings = verification.settings
+    flags = ["--env-file", str(env_file)] if env_file else []
+    variables: dict[str, str] = {}
+    if settings.qtickets_offline:
+        # By the variable, since most commands do not have the option.
+        variables["QTICKETS_OFFLINE"] = str(settings.qtickets_offline)
 
     def call(title: str, *arguments: str) -> bool:
         command = [sys.executable, str(PROJECT / COMMAND), *arguments, *flags]
-        console.print(f"{title}: [dim]{' '.join(['python', COMMAND, *arguments, *flags])}[/]")
+        given = [f"{name}={value}" for name, value in variables.items()]
+        shown = " ".join([*given, "python", COMMAND, *arguments, *flags])
+        console.print(f"{title}: [dim]{escape(shown)}[/]")
         started = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, env=os.environ | variables, capture_output=True, text=True, check=False
+        )
         step = Step(
             title,
-            " ".join(["python", COMMAND, *arguments, *flags]),
+            shown,
             done.returncode,
             time.monotonic() - started,
             redact_secrets(done.stdout + done.stderr, settings).strip(),
@@ -130,22 +121,22 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
 
     try:
         is_well = (
-            call("Configuration", "--show-config")
-            and call("Bootstrap", "--bootstrap")
+            call("Configuration", "config")
+            and call("Bootstrap", "bootstrap")
             and bool(before := remember("before"))
-            and call("Dry run", "--dry-run")
+            and call("Dry run", "run", "--dry-run")
             and must(
                 before.versions == remember("after the dry run").versions,
                 "The dry run has changed data on the server.",
             )
-            and call("Run")
+            and call("Run", "run")
             and bool(first := remember("after the run"))
-            and call("Repetition")
+            and call("Repetition", "run")
             and must(
                 _not_shrunk(first, remember("after the repetition")),
                 "Gross revenue shrank when the run was repeated. It must never shrink.",
             )
-            and call("Check", "--check")
+            and call("Check", "check")
         )
     except RunError as error:
         verification.failed, is_well = str(error), False
@@ -154,11 +145,11 @@ def verify(verification: Verification, flags: list[str], console: Console) -> in
         exit_code = verification.steps[-1].exit_code or int(not is_well)
     if is_well:
         console.print("[green]All is well.[/]")
-        return int(ExitCode.OK)
+        return verification, int(ExitCode.OK)
     if verification.steps[-1].exit_code:
         console.print(verification.steps[-1].output, markup=False)
     console.print(f"[bold red]Failed:[/] {verification.failed}")
-    return exit_code or int(ExitCode.BUG)
+    return verification, exit_code or int(ExitCode.BUG)
 
 
 def _not_shrunk(before: Stored, after: Stored) -> bool:
@@ -249,7 +240,3 @@ def report(verification: Verification) -> str:
             lines += ["", f"Gross revenue {when}: {amounts or 'none'}."]
         lines.append("")
     return redact_secrets("\n".join(lines), settings)
-
-
-if __name__ == "__main__":
-    app()

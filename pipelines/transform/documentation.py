@@ -5,56 +5,24 @@ first run it has the models, their descriptions and the lineage.
 """
 
 import functools
-import os
 import shutil
-import webbrowser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 
-from pipelines.commands.options import EnvFile, failures_in_one_line
-from pipelines.configuration.environment import DBT_PROJECT, Settings, read_settings
+from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ConfigurationError, MartsError
 from pipelines.transform.dbt_build import dbt_environment
-from pipelines.warehouse.server import Warehouse, open_warehouse
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+from pipelines.warehouse.server import open_warehouse
 
 
-@app.command()
-def main(
-    env_file: EnvFile = None,
-    no_open: Annotated[
-        bool, typer.Option("--no-open", help="Only write the file; open no browser.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=65535, help="Serve it on this port of 127.0.0.1 until Ctrl-C as well."
-        ),
-    ] = None,
-) -> None:
-    """Write the documentation of the marts to QTICKETS_HOME/docs/index.html, and open it."""
-    console = Console(highlight=False, soft_wrap=True)
-    with failures_in_one_line():
-        settings = read_settings(env_file)
-        with open_warehouse(settings) as warehouse:
-            path = write_docs(settings, warehouse)
-        console.print(f"The documentation: [bold]{path}[/]")
-        if port:
-            _serve(path.parent, port, console)
-        elif not no_open and console.is_terminal:
-            webbrowser.open(path.as_uri())
-
-
-def write_docs(settings: Settings, warehouse: Warehouse) -> Path:
-    """Runs `dbt docs generate`; returns the one file that holds everything.
+def write_docs(settings: Settings) -> Path:
+    """Run `dbt docs generate`; return the path of the file.
 
     Raises:
+        ClickHouseError: The server cannot be reached.
         MartsError: dbt could not read the project or the server's catalogue.
     """
     from dbt.cli.main import dbtRunner
@@ -63,15 +31,16 @@ def write_docs(settings: Settings, warehouse: Warehouse) -> Path:
     # A folder of its own: a run may be building in the other one.
     target = settings.qtickets_home / "dbt" / "docs"
     folder.mkdir(parents=True, exist_ok=True)
-    variables = dbt_environment(settings, warehouse) | {"DBT_TARGET_PATH": str(target)}
-    with environment(variables):
-        result = dbtRunner().invoke(
-            [
-                *("--quiet", "--no-use-colors", "--no-version-check"),
-                *("docs", "generate", "--static"),
-                *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
-            ]
-        )
+    with open_warehouse(settings) as warehouse:
+        variables = dbt_environment(settings, warehouse) | {"DBT_TARGET_PATH": str(target)}
+        with environment(variables):
+            result = dbtRunner().invoke(
+                [
+                    *("--quiet", "--no-use-colors", "--no-version-check"),
+                    *("docs", "generate", "--static"),
+                    *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+                ]
+            )
     if not result.success:
         text = " ".join(str(result.exception or "see the log").split())
         log = settings.qtickets_home / "dbt" / "logs" / "dbt.log"
@@ -79,7 +48,12 @@ def write_docs(settings: Settings, warehouse: Warehouse) -> Path:
     return Path(shutil.copyfile(target / "static_index.html", folder / "index.html"))
 
 
-def _serve(folder: Path, port: int, console: Console) -> None:
+def serve_docs(folder: Path, port: int, console: Console) -> None:
+    """Serve the folder of the documentation on 127.0.0.1 until Ctrl-C.
+
+    Raises:
+        ConfigurationError: The port cannot be used.
+    """
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -91,8 +65,3 @@ def _serve(folder: Path, port: int, console: Console) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             console.print("Stopped.")
-
-
-if __name__ == "__main__":
-    os.umask(0o077)
-    app()

@@ -305,7 +305,7 @@ def test_the_image_has_what_the_command_imports_and_nothing_that_is_private() ->
         assert re.search(rf"\b{top}\b", (DEPLOY / "install.sh").read_text()), name
     assert ignored[1] == "*"
     assert re.search(r"^USER 10001", dockerfile, re.M)
-    assert '"--check"]' in dockerfile
+    assert '"check"]' in dockerfile
 
 
 # Packages for a server ----------------------------------------------------------------------------

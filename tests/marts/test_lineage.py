@@ -1,4 +1,4 @@
-"""`make docs`: one file with every model, whose lineage leads from the API's rows to dashboards."""
+"""`docs`: one file with every model, whose lineage leads from the API's rows to dashboards."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.transform.documentation import app as docs
+from pipelines.qtickets import app
 from tests.support.account import Account
 
 ORDERS = "source.qtickets.qtickets_raw.orders"
@@ -17,7 +17,7 @@ DASHBOARD = "model.qtickets.v_qtickets_sales_dashboard"
 @pytest.fixture(scope="module")
 def page(account: Account) -> str:
     """The page as it is written on an account that has run."""
-    result = CliRunner().invoke(docs, ["--no-open"], env=account.environment)
+    result = CliRunner().invoke(app, ["docs", "--no-open"], env=account.environment)
     assert result.exit_code == 0, result.output
     path = Path(account.environment["QTICKETS_HOME"]) / "docs" / "index.html"
     assert str(path) in result.output

@@ -122,11 +122,11 @@ def test_stale_data_are_reported_once_by_failing_runs_and_by_the_check(
     stale = {"QTICKETS_STALE_HOURS": "0.0000001"}
 
     for _ in range(2):
-        assert account.command("--check", "--alert", **told, **stale).exit_code == 1
-    assert account.command("--check", **told, **stale).exit_code == 1
+        assert account.command("check", "--alert", **told, **stale).exit_code == 1
+    assert account.command("check", **told, **stale).exit_code == 1
     [(_, by_check)] = receiver.taken()
-    assert account.command("--check", "--alert", **told).exit_code == 0
-    assert account.command("--check", "--alert", **told).exit_code == 0
+    assert account.command("check", "--alert", **told).exit_code == 0
+    assert account.command("check", "--alert", **told).exit_code == 0
     [(_, well_again)] = receiver.taken()
     for _ in range(2):
         assert failing(account, **told, **stale) == 3
@@ -179,7 +179,7 @@ def test_telegram_and_other_targets_receive_the_same_alerts(
         f" json://127.0.0.1:{receiver.server_port}/two",
     }
 
-    sent = account.command("--alert", **told)
+    sent = account.command("check", "--test-alert", **told)
     tests = receiver.taken()
     assert failing(account, **told) == 3
     alerts = receiver.taken()
@@ -223,8 +223,8 @@ def test_without_configured_targets_nothing_is_sent_or_stored(
     account: Account, receiver: Receiver
 ) -> None:
     assert failing(account) == 3
-    assert account.command("--check", "--alert").exit_code == 1
-    without = account.command("--alert")
+    assert account.command("check", "--alert").exit_code == 1
+    without = account.command("check", "--test-alert")
     assert account.command("--skip-marts").exit_code == 0
 
     assert without.exit_code == 2
@@ -243,14 +243,14 @@ def test_without_configured_targets_nothing_is_sent_or_stored(
 def test_invalid_targets_are_configuration_errors(
     account: Account, variable: str, value: str
 ) -> None:
-    result = account.command("--check", **{variable: value})
+    result = account.command("check", **{variable: value})
 
     assert result.exit_code == 2
     assert f"{variable}: expected" in result.stderr
     assert value not in result.stderr
 
 
-@pytest.mark.parametrize("flags", [(), ("--check", "--alert")], ids=" ".join)
+@pytest.mark.parametrize("flags", [(), ("check", "--alert")], ids=" ".join)
 def test_an_invalid_configuration_is_reported_once(
     account: Account, receiver: Receiver, flags: tuple[str, ...]
 ) -> None:
@@ -270,7 +270,7 @@ def test_an_invalid_configuration_of_other_commands_causes_no_alert(
     account: Account, receiver: Receiver
 ) -> None:
     wrong = {"QTICKETS_SINCE_HOURS": "two", **hook(receiver)}
-    for flags in (("--check",), ("--dry-run",), ("--show-config",)):
+    for flags in (("check",), ("--dry-run",), ("config",)):
         account.command(*flags, **wrong)
     assert receiver.taken() == []
     assert account.command(QTICKETS_SINCE_HOURS="two", QTICKETS_ALERT_WEBHOOK="x").exit_code == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.operations.backup import app
+from pipelines.qtickets import app
 from tests.support.account import Account
 
 
@@ -29,7 +29,7 @@ def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
 ) -> None:
     assert account.command().exit_code == 0
     marts, runs, there = account.snapshot(), job_runs(account), tables(account)
-    made = backup(account, "create", "before-the-sale")
+    made = backup(account, "backup", "before-the-sale")
     account.world.sell(tickets=3, price=4321)
     assert account.command().exit_code == 0
     later = account.snapshot()
@@ -54,7 +54,7 @@ def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
 
 
 def test_a_restore_that_fails_changes_nothing(account: Account) -> None:
-    assert backup(account, "create", "to-damage").exit_code == 0
+    assert backup(account, "backup", "to-damage").exit_code == 0
     folder = Path(account.environment["QTICKETS_HOME"], "clickhouse", "backups")
     damaged = max(
         (folder / "to-damage" / "data" / "zakaz_raw" / "tickets").rglob("data.bin"),
@@ -74,14 +74,14 @@ def test_a_restore_that_fails_changes_nothing(account: Account) -> None:
 
 
 def test_old_backups_go_and_named_ones_stay(account: Account) -> None:
-    assert backup(account, "create", "named").exit_code == 0
+    assert backup(account, "backup", "named").exit_code == 0
     made = []
     for _ in range(3):
-        result = backup(account, "create", "--keep", "2")
+        result = backup(account, "backup", "--keep", "2")
         assert result.exit_code == 0, result.output
         made.append(result.stdout.partition("Backed up as ")[2].partition(".\n")[0])
-    again = backup(account, "create", "named")
-    listed = [line.split()[0] for line in backup(account, "list").stdout.splitlines()]
+    again = backup(account, "backup", "named")
+    listed = [line.split()[0] for line in backup(account, "backup", "--list").stdout.splitlines()]
 
     assert len(set(made)) == 3
     assert "named" in listed
@@ -101,7 +101,7 @@ def test_names_that_could_lead_elsewhere_are_refused(account: Account, name: str
 def test_where_nothing_was_loaded_there_is_nothing_to_back_up(
     account: Account, tmp_path: Path
 ) -> None:
-    result = backup(account, "create", QTICKETS_HOME=str(tmp_path / "home"))
+    result = backup(account, "backup", QTICKETS_HOME=str(tmp_path / "home"))
 
     assert result.exit_code == 2
     assert "nothing to back up" in result.stderr

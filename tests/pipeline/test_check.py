@@ -1,4 +1,4 @@
-"""`--check`: each thing that can be wrong is found and named, and looking changes nothing."""
+"""`check`: each thing that can be wrong is found and named, and looking changes nothing."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from tests.support.paths import PROJECT
 
 
 def checked(account: Account, **variables: str) -> tuple[dict[str, dict[str, Any]], Result]:
-    """What `--check --format json` says, by the name of each check."""
-    result = account.command("--check", "--format", "json", **variables)
+    """What `check --format json` says, by the name of each check."""
+    result = account.command("check", "--format", "json", **variables)
     answer = json.loads(result.stdout)
     assert answer["status"] == "error" or result.exit_code == 0, result.output
     assert result.exit_code == (1 if answer["status"] == "error" else 0)
@@ -46,14 +46,14 @@ def test_after_a_run_all_checks_pass_and_nothing_is_written(account: Account) ->
     assert found["freshness orders"]["age_hours"] < 1
     assert before
     assert stored(account) == before
-    lines = account.command("--check").stdout
+    lines = account.command("check").stdout
     assert "freshness orders" in lines
     assert {line.split()[1] for line in lines.replace("freshness ", "").splitlines()} == {"ok"}
 
 
 def test_a_probe_imports_neither_dlt_nor_dbt(account: Account) -> None:
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", PROJECT / "pipelines" / "qtickets.py", "--check"],
+        [sys.executable, "-X", "importtime", PROJECT / "pipelines" / "qtickets.py", "check"],
         env=os.environ | account.environment,
         capture_output=True,
         text=True,
@@ -194,7 +194,7 @@ def test_before_the_first_run_no_files_are_created(account: Account, tmp_path: P
 
 
 def test_another_thing_to_do_at_the_same_time_is_refused(account: Account) -> None:
-    result = account.command("--check", "--bootstrap")
+    result = account.command("check", "bootstrap")
 
     assert result.exit_code == 2
-    assert "one at a time" in result.stderr
+    assert "unexpected extra argument" in result.stderr

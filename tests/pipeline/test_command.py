@@ -154,7 +154,7 @@ def test_bootstrap_makes_every_table_and_view_empty_and_lists_them(
 ) -> None:
     asked_before = len(service.requests)
 
-    result = CliRunner().invoke(app, ["--bootstrap"], env=on_a_server)
+    result = CliRunner().invoke(app, ["bootstrap"], env=on_a_server)
 
     assert result.exit_code == 0, result.output
     listed = {
@@ -183,5 +183,5 @@ def test_help_has_examples_and_exit_codes(tmp_path: Path) -> None:
     result = call({}, "--help", cwd=tmp_path)
 
     assert result.returncode == 0
-    for words in ("--dry-run", "--bootstrap", "--since", "Exit codes"):
+    for words in ("--dry-run", "bootstrap", "backfill --since", "Exit codes"):
         assert words in result.stdout

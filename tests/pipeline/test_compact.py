@@ -1,4 +1,4 @@
-"""`--compact`: what nobody reads goes, and no number of the marts changes by it."""
+"""`compact`: what nobody reads goes, and no number of the marts changes by it."""
 
 from collections.abc import Iterator
 from datetime import timezone
@@ -64,7 +64,7 @@ def test_snapshots_get_fewer_with_age_and_the_history_stays(years: Account) -> N
         for row in account.rows("SELECT * FROM zakaz.stg_qtickets_api_inventory_raw")
     }
 
-    result = account.command("--compact", REPORT_NOW=report_now(account))
+    result = account.command("compact", REPORT_NOW=report_now(account))
 
     assert result.exit_code == 0, result.output
     left = account.raw("SELECT count() AS rows FROM zakaz_raw.inventory")[0]["rows"]
@@ -77,7 +77,7 @@ def test_snapshots_get_fewer_with_age_and_the_history_stays(years: Account) -> N
         key = (row["event_id"], row["snapshot_ts"])
         assert (row["tickets_total"], row["tickets_left"]) == whole[key], "a part of an event"
     assert len(now) < len(whole)
-    again = account.command("--compact", REPORT_NOW=report_now(account))
+    again = account.command("compact", REPORT_NOW=report_now(account))
     assert again.exit_code == 0, again.output
     assert "inventory" not in again.stdout, "nothing is left to remove"
 
@@ -109,7 +109,7 @@ def test_old_versions_records_and_states_go_and_the_next_run_continues(account: 
     )
     runs = account.rows("SELECT * FROM zakaz.meta_job_runs ORDER BY started_at")
 
-    result = account.command("--compact")
+    result = account.command("compact")
 
     assert result.exit_code == 0, result.output
     [orders] = account.raw(

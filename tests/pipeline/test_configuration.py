@@ -22,8 +22,8 @@ def command(*arguments: str, **variables: str) -> Result:
 
 
 def in_force(*arguments: str, **variables: str) -> dict[str, tuple[str, str]]:
-    """(value, origin) by variable, as `--show-config` says."""
-    result = command("--show-config", "--format", "json", *arguments, **variables)
+    """(value, origin) by variable, as `config` says."""
+    result = command("config", "--format", "json", *arguments, **variables)
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)["values"]
     return {name: (value["value"], value["origin"]) for name, value in values.items()}
@@ -78,7 +78,7 @@ def test_what_is_shown_is_what_a_run_uses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_no_secret_is_shown_and_misspelt_variables_are(output: str) -> None:
     result = command(
-        "--show-config",
+        "config",
         "--format",
         output,
         **SECRETS,
@@ -117,7 +117,7 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
     }
 
     result = command(**wrong)
-    shown = command("--show-config", **wrong)
+    shown = command("config", **wrong)
 
     assert result.exit_code == shown.exit_code == 2
     for output in (result.stderr, shown.stderr):
@@ -134,7 +134,7 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
 def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.env").write_bytes(b"QTICKETS_TOKEN=\xff\xfe\x00")
 
-    for flags in ((), ("--show-config",)):
+    for flags in ((), ("config",)):
         result = command(*flags, "--env-file", str(tmp_path / "binary.env"))
 
         assert result.exit_code == 2

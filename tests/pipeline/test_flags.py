@@ -107,7 +107,12 @@ def test_a_first_run_of_some_datasets_leaves_the_orders_to_the_next(
         (("--resources", "orders,unicorns"), "not unicorns"),
         (("--resources", " , "), "at least one"),
         (("--resources", "partner_tickets"), "QTICKETS_PARTNERS_BASE_URL"),
-        (("--resources", "events", "--since", "2026-01-01"), "--since"),
+        (("run", "--resources", "events", "--since", "2026-01-01"), "--since"),
+        (("backfill", "--since", "2026-01-01", "--resources", "events"), "--resources"),
+        (("backfill", "--until", "2026-01-01"), "--since"),
+        (("backfill", "--since", "2026-01-02", "--until", "2025-12-31"), "is before"),
+        (("check", "--alert", "--test-alert"), "one at a time"),
+        (("backup", "name", "--list"), "--list"),
         (("--resources", "events", "--full-refresh"), "--full-refresh"),
         (("--full-refresh", "--dry-run"), "one at a time"),
         (("--quiet", "--verbose"), "one at a time"),
@@ -127,9 +132,9 @@ def test_flags_that_cannot_be_meant_are_refused(
 
 def test_quiet_says_nothing_unless_something_fails(account: Account) -> None:
     good = account.command("--quiet", "--skip-marts")
-    check = account.command("--quiet", "--check")
+    check = account.command("--quiet", "check")
     bad = account.command("--quiet", QTICKETS_TOKEN="wrong")
-    bad_check = account.command("--quiet", "--check", QTICKETS_TOKEN="wrong")
+    bad_check = account.command("--quiet", "check", QTICKETS_TOKEN="wrong")
     assert account.command("--skip-marts").exit_code == 0
 
     assert (good.exit_code, good.output) == (0, "")

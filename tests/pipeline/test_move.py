@@ -1,4 +1,4 @@
-"""`python -m pipelines.move`: data and state arrive on a server whole, or not at all."""
+"""`move`: data and state arrive on a server whole, or not at all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from local_clickhouse import LocalServer, running_server
-from pipelines.operations.move import app
+from pipelines.qtickets import app
 from tests.support.account import Account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases, query
 
@@ -37,7 +37,7 @@ def address(account: Account, remote: LocalServer) -> dict[str, str]:
 
 
 def moved(account: Account, variables: dict[str, str]) -> Result:
-    return CliRunner().invoke(app, [], env=account.environment | variables)
+    return CliRunner().invoke(app, ["move"], env=account.environment | variables)
 
 
 def rows_there(remote: LocalServer) -> int:

@@ -73,8 +73,8 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Traces:
         }
         call(traces, environment, "-v", "--json-logs", code=0)
         read_files(traces, "after a good run")
-        call(traces, environment, "--check", code=0)
-        call(traces, environment, "--show-config", code=0)
+        call(traces, environment, "check", code=0)
+        call(traces, environment, "config", code=0)
         service.faults.append(Fault("/orders", kind="status", status=500))
         call(traces, environment, "-v", code=3)
         read_tables(traces, server)

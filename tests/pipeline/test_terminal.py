@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = Path(__file__).resolve().parent.parent / "pipelines" / "qtickets.py"
-OFFLINE = (sys.executable, str(COMMAND), "--offline")
+from tests.support.paths import PROJECT
+
+OFFLINE = (sys.executable, str(PROJECT / "pipelines" / "qtickets.py"), "--offline")
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 

@@ -1,4 +1,4 @@
-"""`python -m pipelines.verify` and the dry run: what they promise about an environment."""
+"""`verify` and the dry run: what they promise about an environment."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ def verified(account: Account, **variables: str) -> tuple[subprocess.CompletedPr
     home = Path((account.environment | variables)["QTICKETS_HOME"])
     before = set(home.glob("reports/*.md"))
     result = subprocess.run(
-        [sys.executable, "-m", "pipelines.verify"],
+        [sys.executable, "pipelines/qtickets.py", "verify"],
         env=os.environ | account.environment | variables,
         cwd=PROJECT,
         capture_output=True,

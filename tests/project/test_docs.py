@@ -23,7 +23,7 @@ DOCUMENTS = sorted(
 )
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text()
 
-# Set by flags of the command, never by a person.
+# Set by options of `run`, and by tests.
 NOT_FOR_PEOPLE = {"QTICKETS_OFFLINE", "QTICKETS_RESOURCES", "QTICKETS_CHANGED_SINCE", "REPORT_NOW"}
 VARIABLES = {name.upper() for name in Settings.model_fields} - NOT_FOR_PEOPLE
 

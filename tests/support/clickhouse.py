@@ -18,7 +18,7 @@ DATABASE = "zakaz"
 
 # For `dbt build`: the tests of the marts take half of its time, and change nothing in them.
 MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-# The half of the models on which the dashboard and `--check` stand: what most tests look at.
+# The half of the models on which the dashboard and `check` stand: what most tests look at.
 DASHBOARD_ONLY = (
     *MODELS_ONLY,
     *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard"),

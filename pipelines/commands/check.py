@@ -1,0 +1,62 @@
+"""`check`: whether the data can be trusted now."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.command import command
+from pipelines.commands.options import Format, Options, OutputFormat
+from pipelines.errors import ConfigurationError
+
+
+@command(
+    examples={
+        "check": "what is wrong, as a table",
+        "check --format json": "the same for a monitoring system",
+        "check --alert": "the same, and send alerts",
+        "check --test-alert": "send a test alert to every configured address",
+    },
+)
+def check(
+    options: Options,
+    *,
+    output: Format = OutputFormat.TABLE,
+    alert: Annotated[
+        bool,
+        typer.Option("--alert", help="Alert what is wrong and what has recovered, each once."),
+    ] = False,
+    test_alert: Annotated[
+        bool, typer.Option("--test-alert", help="Check nothing; send a test to every address.")
+    ] = False,
+) -> None:
+    """Check service, ClickHouse, last run, age of the data, marts and disk.
+
+    It takes about a second and changes nothing. The exit code is 1 if something is wrong.
+    """
+    if alert and test_alert:
+        raise ConfigurationError("--alert, --test-alert: one at a time.")
+    settings = options.read_settings(alerts=alert or test_alert)
+    if test_alert:
+        from pipelines.operations.alerts import send_test
+
+        sent = send_test(settings)
+        if not sent:
+            raise ConfigurationError(
+                "--test-alert: no alerts are configured. Set QTICKETS_ALERT_WEBHOOK,"
+                " QTICKETS_ALERT_TELEGRAM_TOKEN or QTICKETS_ALERT_URLS."
+            )
+        for name, delivered in sent.items():
+            status = "delivered" if delivered else "[bold red]not delivered[/]"
+            options.console.print(f"{name}: {status}")
+        raise typer.Exit(int(not all(sent.values())))
+    # Imports less than a run does, so that a probe takes a second.
+    from pipelines.operations.check import check
+    from pipelines.operations.check_report import print_health
+
+    health = check(settings)
+    print_health(health, options.console, as_json=output is OutputFormat.JSON)
+    if alert:
+        from pipelines.operations.alerts import alert_health
+
+        alert_health(settings, health)
+    raise typer.Exit(int(health.status == "error"))

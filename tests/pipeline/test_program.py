@@ -1,0 +1,163 @@
+"""The program: which command its arguments name, options around it, and `DRY_RUN=true`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipelines.commands.offline import with_cassette
+from pipelines.commands.program import COMMANDS
+from pipelines.configuration.environment import CASSETTE
+from pipelines.qtickets import app
+from tests.support.paths import PROJECT
+
+
+def command(*arguments: str, **variables: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env=variables)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> str:
+    return str(tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--env-file", "other.env", "config"),
+        ("config", "--env-file", "other.env"),
+        ("--env-file=other.env", "--json-logs", "config"),
+        ("-v", "config", "--env-file=other.env"),
+        ("--env-file", "unused.env", "config", "--env-file", "other.env"),
+    ],
+    ids=" ".join,
+)
+def test_options_of_every_command_stand_before_or_after_its_name(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "other.env").write_text("ORG_NAME=Theatre\n")
+    (tmp_path / "unused.env").write_text("ORG_NAME=Circus\n")
+
+    result = command(*arguments)
+
+    assert result.exit_code == 0, result.output
+    assert "Theatre  (other.env)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-q", "config", "-v"), ("-qv",), ("--quiet", "--verbose", "check"), ("check", "-vq")],
+    ids=" ".join,
+)
+def test_quiet_and_verbose_exclude_each_other_wherever_they_stand(
+    arguments: tuple[str, ...],
+) -> None:
+    result = command(*arguments)
+
+    assert result.exit_code == 2
+    assert "--quiet, --verbose: one at a time." in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--resources", "unicorns"),
+        ("-q", "--resources", "unicorns"),
+        ("--env-file", "of.env"),
+        ("run",),
+        ("--json-logs", "run"),
+    ],
+    ids=lambda arguments: " ".join(arguments) or "none",
+)
+def test_without_a_command_it_is_run_with_its_options(
+    tmp_path: Path, arguments: tuple[str, ...], home: str
+) -> None:
+    (tmp_path / "of.env").write_text("QTICKETS_RESOURCES=unicorns\n")
+
+    result = command(*arguments, QTICKETS_HOME=home, QTICKETS_RESOURCES="unicorns")
+
+    assert result.exit_code == 2
+    assert "not unicorns" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("chek",), "Did you mean 'check'?"),
+        (("--bootstrap",), "No such option: --bootstrap"),
+        (("run", "recording.yaml"), "unexpected extra argument"),
+        (("backup", "--replace"), "No such option: --replace"),
+        (("restore",), "Missing argument 'NAME'"),
+        (("--env-file",), "Option '--env-file' requires an argument"),
+    ],
+)
+def test_arguments_that_do_not_exist_are_named(arguments: tuple[str, ...], words: str) -> None:
+    result = command(*arguments)
+
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_offline_takes_a_path_or_none() -> None:
+    default = str(CASSETTE)
+
+    assert with_cassette(["--offline"]) == ["--offline", default]
+    assert with_cassette(["--offline", "--dry-run"]) == ["--offline", default, "--dry-run"]
+    assert with_cassette(["--dry-run", "--offline", "a.yaml"]) == [
+        *("--dry-run", "--offline", "a.yaml")
+    ]
+    assert with_cassette(["--offline=a.yaml"]) == ["--offline=a.yaml"]
+    assert with_cassette(["--dry-run"]) == ["--dry-run"]
+
+
+WRITING = [
+    ("backfill", "--since", "2026-01-01"),
+    ("backup",),
+    ("bootstrap",),
+    ("compact",),
+    ("dashboard",),
+    ("docs",),
+    ("drop-demo",),
+    ("move",),
+    ("restore", "a-backup", "--replace"),
+    ("run", "--full-refresh"),
+]
+
+
+@pytest.mark.parametrize("arguments", WRITING, ids=" ".join)
+def test_a_dry_run_by_the_environment_refuses_other_commands_that_write(
+    tmp_path: Path, arguments: tuple[str, ...], home: str
+) -> None:
+    result = command(*arguments, DRY_RUN="true", QTICKETS_HOME=home)
+
+    assert result.exit_code == 2
+    assert "DRY_RUN=true" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_is_known_to_write_or_not() -> None:
+    reading = {"run", "check", "config", "verify"}
+    writing = {arguments[0] for arguments in WRITING}
+
+    assert reading | writing == {each.name for panel in COMMANDS.values() for each in panel}
+
+
+def test_help_begins_with_five_commands_and_imports_little() -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", PROJECT / "pipelines" / "qtickets.py", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    first, second, *_ = COMMANDS
+    panel = result.stdout[result.stdout.index(first) : result.stdout.index(second)]
+    for name in ("run", "check", "backfill", "config", "dashboard"):
+        assert f" {name} " in panel
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "typer" in imported
+    assert not {"dlt", "dbt", "pyarrow", "clickhouse_connect", "pydantic_settings"} & imported
