@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import requests
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests.adapters import BaseAdapter
 
-from .order_file import OrderFile, number_paid_at, paid_at
+from .order_file import CHANGED_AFTER_PAYMENT, FIRST_ID, OrderFile, number_paid_at, paid_at
 
 PER_PAGE = 50
 TOKEN = "benchmark-token"
@@ -58,13 +58,20 @@ class FileService:
         """Return the range (first, end) of the orders that match the conditions."""
         first, end = 0, self._orders
         for condition in where:
-            if condition["column"] != "payed_at":
-                return 0, 0
-            number = number_paid_at(datetime.fromisoformat(condition["value"]))
-            if condition["operator"] == ">=":
+            column, bound = condition["column"], condition["operator"]
+            if column == "id":
+                number = int(condition["value"]) - FIRST_ID + (bound == ">")
                 first = max(first, number)
+                if bound == "=":
+                    end = min(end, number + 1)
+                continue
+            time = datetime.fromisoformat(condition["value"])
+            if column == "updated_at":
+                time -= CHANGED_AFTER_PAYMENT
+            if bound == ">=":
+                first = max(first, number_paid_at(time))
             else:
-                end = min(end, number)
+                end = min(end, number_paid_at(time + timedelta(seconds=bound == "<=")))
         return first, max(first, end)
 
     def close(self) -> None:

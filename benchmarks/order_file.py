@@ -21,6 +21,8 @@ FIRST_PAID = datetime(2025, 1, 1, tzinfo=timezone.utc)
 SECONDS_BETWEEN = 40
 """Gives about 65,000 orders a month."""
 
+CHANGED_AFTER_PAYMENT = timedelta(seconds=4)
+
 TICKETS_PER_ID = 100
 VENDOR_TZ = timezone(timedelta(hours=3))
 
@@ -89,7 +91,7 @@ def _write(path: Path, index: Path, orders: int) -> None:
                 b"client": FIRST_ID + number * 7 // 10,
                 b"made": (paid - timedelta(minutes=1)).isoformat().encode(),
                 b"paid": paid.isoformat().encode(),
-                b"changed": (paid + timedelta(seconds=4)).isoformat().encode(),
+                b"changed": (paid + CHANGED_AFTER_PAYMENT).isoformat().encode(),
             }
             for place in range(count):
                 values[b"t%d" % place] = order_id * TICKETS_PER_ID + place

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.configuration.environment import PROJECT, Settings
+from qtickets_source.observations import NEW_COLUMNS_PER_RUN
 
 if TYPE_CHECKING:
     # They import dlt and dbt, which commands without a run do not need.
@@ -47,7 +48,7 @@ def summarise(report: "RunReport", settings: Settings, console: Console) -> None
             table.add_row(name, f"{rows:,}")
     console.print(table)
     _marts(report, settings, console)
-    _findings(report, console)
+    _findings(report, settings, console)
     seconds = "  ".join(f"{step} {value:.1f} s" for step, value in report.seconds.items())
     counts = report.load.observed.counts
     retries = f", {counts.retries} of them repeated" if counts.retries else ""
@@ -106,7 +107,7 @@ def _warnings(report: "RunReport", console: Console) -> None:
         console.print(f"[yellow]Test warning: {warning}[/]")
 
 
-def _findings(report: "RunReport", console: Console) -> None:
+def _findings(report: "RunReport", settings: Settings, console: Console) -> None:
     findings = report.load.observed.findings
     if findings.ignored:
         console.print(f"[yellow]The service ignored a filter:[/] {findings.ignored[0]}")
@@ -119,9 +120,20 @@ def _findings(report: "RunReport", console: Console) -> None:
         console.print(f"[yellow]Fields whose type has changed:[/] {types}")
     if findings.missing:
         console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
+    if findings.too_many:
+        console.print(
+            f"[yellow]New fields left out, since a run adds at most {NEW_COLUMNS_PER_RUN} columns to"
+            f" a table:[/] {len(findings.too_many)}"
+        )
+    if findings.clock_ahead_seconds and settings.mode == "live":
+        minutes = round(findings.clock_ahead_seconds / 60)
+        console.print(
+            f"[yellow]The service's clock differs from this machine's by {minutes:+} min:[/] check"
+            " the time of this machine."
+        )
     if findings.withheld:
         console.print(
-            "[yellow]New fields withheld because they look personal:[/]"
+            "[yellow]New fields withheld because they may be personal:[/]"
             f" {', '.join(sorted(findings.withheld))} (QTICKETS_ALLOW_FIELDS loads them)"
         )
 

@@ -21,7 +21,7 @@ from .rows.schema import ORDERS, TICKETS
 from .settings import ORDERS_PATH
 from .state.periods import Window, as_state, loaded_windows
 
-_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until")
+_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until", "known_orders")
 
 
 def orders_extent(
@@ -91,12 +91,15 @@ def qtickets_backfill_source(
         began_at = reading.client.now()
         paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
         pages = reading.client.list_pages(ORDERS_PATH, paid, decode_order_page)
-        for batch in batches(pages):
+        for batch in batches(reading.proof.require(pages)):
             order_table, ticket_table = order_tables(batch, reading.context)
             yield with_table_hints(ORDERS, order_table)
             yield with_table_hints(TICKETS, ticket_table)
-        state.setdefault("swept_until", began_at)
         state["fetched_until"] = reading.versions.last
+        if not reading.proof.is_complete:
+            return
+        state["known_orders"] = reading.proof.as_state()
+        state.setdefault("swept_until", began_at)
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])
         # The loaded versions may differ from those that the last run read.
         state.pop("orders_read", None)

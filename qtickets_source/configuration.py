@@ -38,7 +38,7 @@ class QTicketsConfiguration(BaseConfiguration):
         timeout_seconds: Time for one answer.
         retry_seconds: Time that one request may spend on retries.
         transports: How list requests are sent, in the order in which they are tried.
-        allowed_fields: Unknown fields (`orders.some_field`) to load although they look personal.
+        allowed_fields: Unknown fields (`orders.some_field`) to load although they may be personal.
         initial_since: The first run loads payments from this moment on (default: 30 days back).
             Later runs continue from the cursor.
         overlap_hours: How far before the cursor every run starts.

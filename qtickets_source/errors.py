@@ -13,6 +13,10 @@ class NotFound(QTicketsError):
     """The service has no such row (404 with the application's JSON)."""
 
 
+class RequestNotSent(QTicketsError):
+    """The request could not be sent with this configuration, whatever the service does."""
+
+
 class WriteRefused(QTicketsError):
     """Code tried to send another method than GET: this source only reads."""
 
@@ -21,8 +25,20 @@ class ServiceUnavailable(QTicketsError):
     """The service did not answer, or answered 429/5xx, for longer than the retries last."""
 
 
+class ApplicationError(ServiceUnavailable):
+    """The service answered with its own unhandled error (503 with JSON), again and again."""
+
+
+class NotAsked(ServiceUnavailable):
+    """The same kind of request failed several times in a row, so this one was not sent."""
+
+
 class UnexpectedAnswer(QTicketsError):
     """The service's answer is not what its documentation describes."""
+
+
+class BrokenAnswer(UnexpectedAnswer):
+    """The service said that it sends JSON, and its body is not: most likely it was cut off."""
 
 
 class UnknownPath(UnexpectedAnswer):
@@ -31,6 +47,18 @@ class UnknownPath(UnexpectedAnswer):
 
 class FilterIgnored(UnexpectedAnswer):
     """The service returned rows that the request's `where` excludes."""
+
+
+class Misunderstood(UnexpectedAnswer):
+    """The service's answers prove that it misunderstood a question, or was not asked at all."""
+
+
+class RequestRejected(UnexpectedAnswer):
+    """The service rejected a request (400, 422), or failed on it and not on others (503)."""
+
+
+class FilterRefused(FilterIgnored):
+    """The service refuses requests with this filter, and answers requests without one."""
 
 
 class PagesDontAddUp(UnexpectedAnswer):

@@ -3,6 +3,9 @@
 import threading
 from dataclasses import dataclass, field
 
+NEW_COLUMNS_PER_RUN = 50
+"""Of each table: an answer of another shape must not make thousands of columns."""
+
 
 @dataclass
 class RequestCounts:
@@ -27,25 +30,46 @@ class Findings:
 
     Attributes:
         new_columns: `table.field` of unknown fields, loaded as text columns.
-        withheld: `table.field` of unknown fields that look personal, not loaded.
+        withheld: `table.field` of unknown fields that may be personal, not loaded.
+        too_many: `table.field` of unknown fields beyond NEW_COLUMNS_PER_RUN, not loaded.
         missing: `table.field` of known fields that a whole page lacked.
         changed_types: `table.field (type)` of known fields that came as another JSON type. Where
             the value still fits the column it is loaded; else the run fails.
         ignored: Filters that the service ignored, by transport.
         skipped: Datasets that the account may not read, and why.
+        clock_ahead_seconds: How far the service's clock is ahead of this machine's; 0 if they agree
+            within five minutes.
     """
 
     new_columns: set[str] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
+    too_many: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    clock_ahead_seconds: int = 0
+
+    def admits_column(self, table: str, label: str) -> bool:
+        """Record an unknown field; return whether it becomes a column."""
+        if label in self.new_columns:
+            return True
+        new = sum(known.startswith(f"{table}.") for known in self.new_columns)
+        is_admitted = new < NEW_COLUMNS_PER_RUN
+        (self.new_columns if is_admitted else self.too_many).add(label)
+        return is_admitted
 
 
 @dataclass
 class Observations:
-    """Collects the counts and findings of one run, over all of its sources."""
+    """Collects the counts and findings of one run, over all of its sources.
+
+    Attributes:
+        counts: Requests and retries.
+        findings: What was unexpected.
+        filters_proven: Whether the service has proven that it understands filters of orders.
+    """
 
     counts: RequestCounts = field(default_factory=RequestCounts)
     findings: Findings = field(default_factory=Findings)
+    filters_proven: bool = False

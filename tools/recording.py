@@ -23,7 +23,7 @@ from vcr.request import Request
 from qtickets_source.api.client import QTicketsClient, open_client
 from qtickets_source.api.filters import Condition
 from qtickets_source.errors import QTicketsError
-from qtickets_source.rows.privacy import (
+from qtickets_source.privacy import (
     WITHHELD_EVENT_FIELDS,
     WITHHELD_ORDER_FIELDS,
     WITHHELD_TICKET_FIELDS,

@@ -27,7 +27,7 @@ def load(file: OrderFile, orders: int, home: Path, connections: int = 4) -> Cost
 
     with (
         open_warehouse(settings) as warehouse,
-        patch.object(qtickets_source.api.session, "HTTPAdapter", adapter),
+        patch.object(qtickets_source.api.session, "BoundedAdapter", adapter),
     ):
         warehouse.create_databases()
         create_raw_tables(settings, warehouse)

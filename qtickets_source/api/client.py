@@ -15,7 +15,15 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
-from ..errors import AccessRefused, FilterIgnored, PagesDontAddUp
+from ..errors import (
+    AccessRefused,
+    ApplicationError,
+    FilterIgnored,
+    FilterRefused,
+    PagesDontAddUp,
+    QTicketsError,
+    RequestRejected,
+)
 from ..observations import Findings, Observations
 from ..settings import (
     CONNECTIONS,
@@ -30,8 +38,8 @@ from .completeness import CompletenessCheck
 from .decoding import Decode, decode_json
 from .filters import Condition
 from .pagination import KeysetPaginator, PageNumberPaginator
-from .response import checked_payload, service_time
-from .session import TRANSIENT_STATUSES, ReadOnlySession
+from .response import checked_payload, clock_difference, service_time
+from .session import ReadOnlySession, is_transient
 from .transports import encode_request
 
 logger = logging.getLogger(__name__)
@@ -91,7 +99,11 @@ class QTicketsClient:
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
         self._rest = _QuietRESTClient(
             base_url,
-            headers={"Accept": "application/json"},
+            headers={
+                "Accept": "application/json",
+                "Cache-Control": "no-cache",
+                "Pragma": "no-cache",
+            },
             auth=BearerTokenAuth(token),
             # Compiled once: dlt would compile the path for every page, which takes half as long
             # as parsing the page's JSON.
@@ -111,17 +123,27 @@ class QTicketsClient:
 
         Counting here would then mean reading everything, which the caller is about to do anyway.
         """
+        try:
+            return self._counted_page(path, conditions)
+        except FilterIgnored:
+            return 0, []
 
-        def first_page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
+    def first_page(self, path: str, conditions: Sequence[Condition]) -> list[Row]:
+        """Return the first page of a list, by ascending id.
+
+        Raises:
+            FilterIgnored: The service honours no transport.
+        """
+        return self._counted_page(path, conditions)[1]
+
+    def _counted_page(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
+        def page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
             completeness = CompletenessCheck(path)
             paginator = PageNumberPaginator(path, conditions, transport, completeness=completeness)
             rows = next(self._paginate(path, paginator))
             yield completeness.total or 0, rows
 
-        try:
-            return next(self._try_transports(first_page, filtered=True))
-        except FilterIgnored:
-            return 0, []
+        return next(self._try_transports(path, page, filtered=bool(conditions)))
 
     def walk(
         self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
@@ -189,13 +211,14 @@ class QTicketsClient:
         return self._pool.map(task, items)
 
     def _try_transports(
-        self, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
+        self, path: str, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
     ) -> Iterator[Result]:
         """Yield the pages of the first transport that the service honours.
 
         The transport that worked last is tried first.
 
         Args:
+            path: Of the list.
             pages: The pages by a transport.
             filtered: Whether a page proves that its transport is honoured; without a filter the
                 first page is the same for every transport.
@@ -214,14 +237,32 @@ class QTicketsClient:
                 if has_switched:
                     self._preferred = transport
                 return
-            except FilterIgnored as error:
+            except (FilterIgnored, ApplicationError, RequestRejected) as error:
+                if not isinstance(error, FilterIgnored):
+                    if not filtered or not self._answers_without_filter(path):
+                        raise
+                    error = FilterRefused(
+                        f"{error} A list without a filter is answered: the service refuses this"
+                        " filter."
+                    )
                 self.findings.ignored.append(f"{transport}: {error}")
                 has_switched = True
                 if not others:
                     self._preferred = self._transports[0]
-                    raise
+                    raise error from None
                 transport = others.pop(0)
                 logger.warning("%s Trying %s instead.", error, transport)
+
+    def _answers_without_filter(self, path: str) -> bool:
+        """Return whether the service answers a list without a filter at this moment."""
+        paginator = PageNumberPaginator(
+            path, (), "get_body", completeness=CompletenessCheck(path), last=1
+        )
+        try:
+            next(self._paginate(path, paginator))
+        except QTicketsError:
+            return False
+        return True
 
     def _filtered(
         self,
@@ -232,7 +273,7 @@ class QTicketsClient:
     ) -> Pages:
         """Yield the pages by a transport that is honoured, else the whole list, filtered here."""
         try:
-            yield from self._try_transports(pages, filtered=bool(conditions))
+            yield from self._try_transports(path, pages, filtered=bool(conditions))
             return
         except FilterIgnored as error:
             if not conditions:
@@ -309,10 +350,12 @@ class QTicketsClient:
 
     def _check(self, response: Response, *_: Any, decode: Decode = decode_json, **__: Any) -> None:
         # requests calls this inside `send`, before the session has seen what it would retry.
-        if response.status_code in TRANSIENT_STATUSES:
+        if is_transient(response):
             return
         payload = checked_payload(response, decode)
         self.clock = service_time(response)
+        if (difference := clock_difference(response)) and not self.findings.clock_ahead_seconds:
+            self.findings.clock_ahead_seconds = round(difference.total_seconds())
         # dlt's client asks for the JSON several times a page; it is parsed once, and with Decimal,
         # since an amount that was a float for a moment is no longer exact.
         response.json = lambda **_: payload  # type: ignore[method-assign]

@@ -73,9 +73,10 @@ class PageNumberPaginator(BasePaginator):
         self._has_next_page = self._page <= (self._last or self.pages)
 
     def update_request(self, request: Request) -> None:
-        body: dict[str, Any] = {"page": self._page}
+        # Without an order lists come in none, and pages then overlap.
+        body: dict[str, Any] = {"orderBy": {"id": "asc"}, "page": self._page}
         if self._conditions:
-            body = {"where": as_where(self._conditions), "orderBy": {"id": "asc"}, **body}
+            body = {"where": as_where(self._conditions), **body}
         encode_request(request, self._transport, body)
 
 

@@ -1,22 +1,69 @@
 """What an HTTP answer of the service means: its payload, or a typed error."""
 
-from datetime import datetime, timezone
+import re
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from requests import Response
 
-from ..errors import AccessRefused, NotFound, UnexpectedAnswer, UnknownPath
+from ..errors import (
+    AccessRefused,
+    BrokenAnswer,
+    NotFound,
+    RequestRejected,
+    UnexpectedAnswer,
+    UnknownPath,
+)
+from ..privacy import redact_message
 from .decoding import Decode, decode_json
+
+CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 
 
 def service_time(response: Response) -> datetime:
-    """Return the service's clock when it answered (UTC, whole seconds), else this machine's."""
+    """Return the time at which the service answered (UTC, whole seconds).
+
+    It is the service's clock, else this machine's. If the service is ahead it is this machine's: a
+    sweep that reads from a moment that is still to come would miss what changes until then.
+    """
+    own = datetime.now(timezone.utc).replace(microsecond=0)
+    return own if clock_difference(response) > timedelta() else _date(response) or own
+
+
+def clock_difference(response: Response) -> timedelta:
+    """Return how far the service's clock is ahead of this machine's; zero if they agree."""
+    date = _date(response)
+    ahead = date - datetime.now(timezone.utc) if date else timedelta()
+    return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
+
+
+def _date(response: Response) -> datetime | None:
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(timezone.utc)
     except (KeyError, ValueError):
-        return datetime.now(timezone.utc).replace(microsecond=0)
+        return None
+
+
+def is_web_page(response: Response) -> bool:
+    """Return whether the body is HTML, as sent by a gateway, a protection or a maintenance page."""
+    kind = response.headers.get("Content-Type", "").lower()
+    return "html" in kind or ("json" not in kind and b"<html" in response.content[:2000].lower())
+
+
+def service_message(response: Response) -> str:
+    """Return what the service says about an error, such as ` It says: UNKNOWN_ERROR, …`, or ""."""
+    try:
+        payload = decode_json(response.content)
+    except ValueError:
+        return ""
+    if not isinstance(payload, dict):
+        return ""
+    code, text = payload.get("code"), payload.get("error") or payload.get("message")
+    said = [code] if isinstance(code, str) and re.fullmatch(r"[A-Z][A-Z_]{1,40}", code) else []
+    said += [redact_message(text)] if isinstance(text, str) and text else []
+    return f" It says: {', '.join(said)}." if said else ""
 
 
 def checked_payload(response: Response, decode: Decode = decode_json) -> dict[str, Any]:
@@ -26,6 +73,8 @@ def checked_payload(response: Response, decode: Decode = decode_json) -> dict[st
         AccessRefused: HTTP 401 or 403, or the Partners API's WRONG_AUTHORIZATION.
         NotFound: HTTP 404 with the application's JSON.
         UnknownPath: HTTP 404 with a web page.
+        BrokenAnswer: A body that should be JSON and is not.
+        RequestRejected: HTTP 400 or 422.
         UnexpectedAnswer: Any other status than 200, or a body without `data`.
     """
     path = urlsplit(response.url).path
@@ -33,8 +82,9 @@ def checked_payload(response: Response, decode: Decode = decode_json) -> dict[st
     is_json = "json" in response.headers.get("Content-Type", "")
     if status in (401, 403):
         raise AccessRefused(
-            f"QTickets refused the token: HTTP {status} on GET {path}. Check QTICKETS_TOKEN: in"
-            " the QTickets cabinet, Settings → API, and whether it may read this data."
+            f"QTickets refused the token: HTTP {status} on GET {path}.{service_message(response)}"
+            " Check QTICKETS_TOKEN: in the QTickets cabinet, Settings → API, and whether it may"
+            " read this data."
         )
     if status == 404 and is_json:
         raise NotFound(f"QTickets has no such row: HTTP 404 on GET {path}.")
@@ -49,12 +99,18 @@ def checked_payload(response: Response, decode: Decode = decode_json) -> dict[st
             " followed. Check QTICKETS_BASE_URL: https, no trailing path."
         )
     if status != 200:
-        raise UnexpectedAnswer(f"GET {path} answered HTTP {status}, which this source cannot use.")
+        error_type = RequestRejected if status in (400, 422) else UnexpectedAnswer
+        raise error_type(
+            f"GET {path} answered HTTP {status}, which this source cannot use."
+            f"{service_message(response)}"
+        )
     try:
         payload = decode(response.content)
     except ValueError:
-        kind = "a web page" if b"<html" in response.content[:2000].lower() else "no JSON"
-        raise UnexpectedAnswer(
+        is_page = b"<html" in response.content[:2000].lower()
+        kind = "a web page" if is_page else "no JSON"
+        error = BrokenAnswer if is_json and not is_page else UnexpectedAnswer
+        raise error(
             f"GET {path} answered HTTP 200 with {kind} instead of JSON. The service may be under"
             " maintenance, or QTICKETS_BASE_URL points at a site, not at its API."
         ) from None

@@ -5,6 +5,7 @@ marks tickets as used: writes share their paths with reads. So the session itsel
 anything but GET, whatever the code above it asks for.
 """
 
+import ipaddress
 import json
 import logging
 import time
@@ -14,17 +15,26 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 from dlt.sources.helpers.requests.retry import wait_exponential_retry_after
-from requests.adapters import HTTPAdapter
 
-from ..errors import ServiceUnavailable, WriteRefused
+from ..errors import (
+    ApplicationError,
+    BrokenAnswer,
+    RequestNotSent,
+    ServiceUnavailable,
+    UnexpectedAnswer,
+    WriteRefused,
+)
 from ..observations import RequestCounts
+from .bounded_adapter import AnswerTimeout, AnswerTooLarge, BoundedAdapter
+from .response import is_web_page, service_message
 from .throttle import Throttle
 
 logger = logging.getLogger(__name__)
 
 # Transient errors of the gateway and of the application. 500 is not documented; it is retried
 # because one more wait costs less than a false alarm at night.
-TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+# 520 to 524 come from a proxy in front of the service that could not reach it.
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 OVERLOADED_STATUSES = frozenset({429, 503})
 TRANSIENT_ERRORS = (
     requests.ConnectionError,
@@ -32,6 +42,10 @@ TRANSIENT_ERRORS = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+
+
+REFUSED_AFTER_ATTEMPTS = 3
+"""The application's own errors in a row after which a filter may be refused."""
 
 
 class TransientAnswer(Exception):
@@ -64,8 +78,7 @@ class ReadOnlySession(requests.Session):
     """A `requests.Session` that sends GET requests and nothing else.
 
     Args:
-        timeout: Seconds to wait for a connection, and for each read, before the request counts
-            as failed.
+        timeout: Seconds for one request, from the connection to the end of the answer.
         retry_seconds: Total time that one request may spend on being retried.
         max_attempts: Upper bound of tries of one request.
         connections: Concurrent requests, all threads together.
@@ -92,7 +105,7 @@ class ReadOnlySession(requests.Session):
         self._retry_seconds = retry_seconds
         self._max_attempts = max_attempts
         self._environment: Any = None
-        adapter = HTTPAdapter(pool_maxsize=connections, pool_block=True)
+        adapter = BoundedAdapter(seconds=timeout, pool_maxsize=connections, pool_block=True)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -104,6 +117,9 @@ class ReadOnlySession(requests.Session):
         """
         if self._environment is None:
             self._environment = super().merge_environment_settings(*given, **more)
+            if _is_loopback(str(given[0] if given else more["url"])):
+                # A proxy for the outside world cannot reach this machine.
+                self._environment["proxies"] = {}
         return dict(self._environment)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -125,9 +141,12 @@ class ReadOnlySession(requests.Session):
         retrying = tenacity.Retrying(
             # Before the wait, not after it: `Retry-After` may name tomorrow.
             stop=tenacity.stop_before_delay(self._retry_seconds)
-            | tenacity.stop_after_attempt(self._max_attempts),
+            | tenacity.stop_after_attempt(self._max_attempts)
+            | _stop_if_filter_may_be_refused(request),
             wait=_WaitRetryAfterOrBackoff(multiplier=0.5, max=30),
-            retry=tenacity.retry_if_exception_type((TransientAnswer, *TRANSIENT_ERRORS)),
+            retry=tenacity.retry_if_exception_type(
+                (TransientAnswer, BrokenAnswer, *TRANSIENT_ERRORS)
+            ),
             reraise=True,
         )
         started = time.monotonic()
@@ -138,9 +157,20 @@ class ReadOnlySession(requests.Session):
                     attempts = attempt.retry_state.attempt_number
                     return self._send_once(request, path, attempts, **kwargs)
         except TransientAnswer as error:
+            if is_application_error(error.response):
+                raise ApplicationError(
+                    _unavailable(path, _describe(error.response), attempts, started)
+                ) from error
             raise ServiceUnavailable(
                 _unavailable(path, _describe(error.response), attempts, started)
             ) from error
+        except AnswerTooLarge as error:
+            raise UnexpectedAnswer(
+                f"GET {path} answered {error}, which no list of this service has. Nothing of it was"
+                " loaded; check QTICKETS_BASE_URL, or report a changed API."
+            ) from error
+        except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
+            raise RequestNotSent(_not_sent(path, error)) from error
         except TRANSIENT_ERRORS as error:
             raise ServiceUnavailable(
                 _unavailable(path, _reason(error), attempts, started)
@@ -159,12 +189,53 @@ class ReadOnlySession(requests.Session):
                 seconds = time.monotonic() - started
                 self.counts.add(attempt=attempt, seconds=seconds)
                 _log(request, path, response, seconds, attempt)
-        if response.status_code in TRANSIENT_STATUSES:
+        if is_transient(response):
             if response.status_code in OVERLOADED_STATUSES:
                 self._throttle.slow_down(min(retry_after(response) or 0, self._retry_seconds))
             raise TransientAnswer(response)
         self._throttle.record_success()
         return response
+
+
+def is_transient(response: requests.Response) -> bool:
+    """Return whether another attempt may be answered.
+
+    A web page with 403 comes from a protection in front of the service, not from the service, which
+    refuses a token with JSON.
+    """
+    status = response.status_code
+    return status in TRANSIENT_STATUSES or (status == 403 and is_web_page(response))
+
+
+def is_application_error(response: requests.Response) -> bool:
+    """Return whether this is the application's own 503, which the shape of a request can cause."""
+    return response.status_code == 503 and "json" in response.headers.get("Content-Type", "")
+
+
+class _stop_if_filter_may_be_refused(tenacity.stop.stop_base):
+    """Stops after a few of the application's own errors: the client then tries without a filter."""
+
+    def __init__(self, request: requests.PreparedRequest) -> None:
+        self._is_filtered = "where" in str(request.body or "") + str(request.url)
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        return (
+            self._is_filtered
+            and isinstance(error, TransientAnswer)
+            and is_application_error(error.response)
+            and retry_state.attempt_number >= REFUSED_AFTER_ATTEMPTS
+        )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_list_request(request: requests.PreparedRequest) -> bool:
@@ -214,6 +285,15 @@ def retry_after(response: requests.Response) -> float | None:
     return seconds
 
 
+def _not_sent(path: str, error: Exception) -> str:
+    why = "the address of the proxy cannot be used"
+    remedy = "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY."
+    if "SOCKS" in str(error):
+        why = "a SOCKS proxy is configured, and the package PySocks is not installed"
+        remedy = "Install it (pip install pysocks), or unset ALL_PROXY."
+    return f"GET {path} was not sent: {why}. {remedy}"
+
+
 def _unavailable(path: str, trouble: str, attempts: int, started: float) -> str:
     return (
         f"QTickets did not answer GET {path}: {trouble} ({attempts} tries in"
@@ -223,16 +303,24 @@ def _unavailable(path: str, trouble: str, attempts: int, started: float) -> str:
 
 
 def _describe(response: requests.Response) -> str:
-    if "json" in response.headers.get("Content-Type", "") and response.status_code == 503:
+    status = response.status_code
+    if status in (403, 429, 503) and is_web_page(response):
+        return (
+            f"HTTP {status} with a web page: the service's protection blocks this address, or the"
+            " service is under maintenance; a token that it refuses it answers with JSON"
+        )
+    if status == 503 and "json" in response.headers.get("Content-Type", ""):
         return (
             "HTTP 503 with the application's own error, which this service also sends when it"
-            " cannot handle the shape of a request"
+            f" cannot handle the shape of a request.{service_message(response)}".rstrip(".")
         )
-    return f"HTTP {response.status_code}"
+    return f"HTTP {status}"
 
 
 def _reason(error: Exception) -> str:
     """Return the reason of a connection error, without urllib3's wrapping."""
+    if isinstance(error, AnswerTimeout):
+        return str(error)
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     text = str(error)
@@ -242,4 +330,8 @@ def _reason(error: Exception) -> str:
     for known in ("Connection refused", "Connection reset", "certificate verify failed"):
         if known.lower() in text.lower():
             return known.lower()
+    if "BadStatusLine" in text:
+        return "this port does not speak HTTP; is the address https://?"
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
+        return "this port does not speak TLS; is the address http://?"
     return "the connection broke" if "Connection" in type(error).__name__ else "a broken answer"

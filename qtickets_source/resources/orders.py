@@ -29,9 +29,13 @@ def paid_pages(
     assert since is not None
     paid_since = [Condition("payed_at", ">=", since)]
     pages = reading.client.walk(ORDERS_PATH, paid_since, closed_by="payed_at")
+    pages = reading.proof.require(pages)
     yield from batches(map(reading.seen_orders.filter_new, pages), cursor="payed_at")
-    state["orders_read"] = reading.seen_orders.as_state()
     state["fetched_until"] = reading.versions.last
+    if not reading.proof.is_complete:
+        return
+    state["known_orders"] = reading.proof.as_state()
+    state["orders_read"] = reading.seen_orders.as_state()
     state["loaded"] = as_state([*loaded_windows(state), (since, None)])
     state.setdefault("cursor_from", since)
 
@@ -66,11 +70,14 @@ def order_changes(reading: Reading) -> Iterator[Any]:
         loaded = [*loaded, (reading.initial_since, None)]
     changed_since = [Condition("updated_at", ">=", swept_until)]
     pages = reading.client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
+    pages = reading.proof.require(pages)
     for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
         # One late change from before the loaded period would look like all sales of its day.
         yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
-    state["orders_read"] = reading.seen_orders.as_state()
     state["fetched_until"] = reading.versions.last
+    if not reading.proof.is_complete:
+        return
+    state["orders_read"] = reading.seen_orders.as_state()
     state["swept_until"] = began_at
 
 
@@ -95,9 +102,11 @@ def reread_orders(reading: Reading) -> Iterator[Any]:
     if event_ids:
         held_lately = [Condition("event_id", "in", event_ids), paid_lately[1]]
         readings.append(reading.client.list_pages(ORDERS_PATH, held_lately))
-    for pages in readings:
+    for pages in map(reading.proof.require, readings):
         for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
             yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
+    if not reading.proof.is_complete:
+        return
     state["reread_at"] = now
     state["orders_read"] = reading.seen_orders.as_state()
 

@@ -9,12 +9,14 @@ from typing import TypeVar
 
 import dlt
 
+from ..api.circuit_breaker import CircuitBreaker
 from ..api.client import QTicketsClient, open_client
+from ..api.proof import KnownOrder, ServiceProof
 from ..configuration import QTicketsConfiguration
 from ..errors import AccessRefused, NotFound, UnknownPath
 from ..observations import Observations
+from ..privacy import salt_key
 from ..rows.context import RowContext
-from ..rows.privacy import salt_key
 from ..settings import INITIAL_DAYS
 from ..state.seen import SeenOrders
 from ..state.versions import VersionClock
@@ -43,6 +45,12 @@ class Reading:
     observed: Observations
 
     @cached_property
+    def proof(self) -> ServiceProof:
+        """Proves that the service understands filters of orders; no cursor moves before."""
+        known = dlt.current.source_state().get("known_orders", [])
+        return ServiceProof(self.client, self.observed, [KnownOrder(**order) for order in known])
+
+    @cached_property
     def seen_orders(self) -> SeenOrders:
         """Orders that this run and the last one have read; created inside the first resource."""
         return SeenOrders(dlt.current.source_state().get("orders_read", {}), self.context)
@@ -51,6 +59,11 @@ class Reading:
     def snapshot_at(self) -> datetime:
         """The moment of all seats of the run, by the service's clock, as for sales (UTC)."""
         return self.client.now()
+
+    @cached_property
+    def seats_breaker(self) -> CircuitBreaker:
+        """Stops asking for seats of further shows while they keep failing."""
+        return CircuitBreaker()
 
     @cached_property
     def initial_since(self) -> datetime:

@@ -7,7 +7,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
-from ..errors import BadRow, NotFound, ServiceUnavailable, UnexpectedAnswer
+from ..errors import AccessRefused, BadRow, NotFound, ServiceUnavailable, UnexpectedAnswer
 from ..rows.dlt_hints import with_table_hints
 from ..rows.lists import barcode_table
 from ..rows.schema import BARCODES, INVENTORY
@@ -55,9 +55,10 @@ def _seats(event: Row, show: Row, reading: Reading) -> pa.Table:
     moment = SnapshotMoment(reading.snapshot_at, fetched_at=reading.versions.next())
     try:
         path = SEATS_PATH.format(show_id=show["id"])
-        seats = reading.client.get(path, {"select": list(SEAT_FIELDS), "flat": True})
+        body = {"select": list(SEAT_FIELDS), "flat": True}
+        seats = reading.seats_breaker.call(lambda: reading.client.get(path, body))
         return inventory_table(event["id"], show["id"], seat_rows(seats), moment, reading.context)
-    except (NotFound, ServiceUnavailable, UnexpectedAnswer, BadRow) as error:
+    except (AccessRefused, NotFound, ServiceUnavailable, UnexpectedAnswer, BadRow) as error:
         logger.warning("Seats of show %s are unknown in this run: %s", show["id"], error)
         reason = type(error).__name__
         return unreadable_inventory_table(event["id"], show["id"], reason, moment, reading.context)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from ..api.decoding import Record, decode_json
 from ..datetimes import EARLIEST, LATEST, parse_timestamp
 from ..errors import BadRow
-from .privacy import redact_json
+from ..privacy import redact_json
 from .schema import ARROW_TYPES, Column, Kind
 
 Row = dict[str, Any]

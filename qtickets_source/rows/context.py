@@ -11,7 +11,7 @@ class RowContext:
 
     Attributes:
         salt: Key of the hashes of buyers and barcodes.
-        allowed_fields: `table.field` of unknown fields to load although they look personal.
+        allowed_fields: `table.field` of unknown fields to load although they may be personal.
         findings: Collects what was unexpected.
     """
 

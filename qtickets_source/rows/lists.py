@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..privacy import hashes
 from .context import RowContext
-from .privacy import hashes
 from .schema import (
     BARCODES,
     CLIENTS,

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import BadRow
+from ..privacy import hashes
 from .columns import as_rows
 from .context import RowContext
-from .privacy import hashes
 from .schema import ORDERS, TICKETS
 from .table import Fields, make_table, record_nested_type
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from .privacy import WITHHELD_EVENT_FIELDS, WITHHELD_ORDER_FIELDS, WITHHELD_TICKET_FIELDS
+from ..privacy import WITHHELD_EVENT_FIELDS, WITHHELD_ORDER_FIELDS, WITHHELD_TICKET_FIELDS
 
 Kind = Literal["integer", "money", "timestamp", "flag", "text", "json"]
 

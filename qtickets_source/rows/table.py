@@ -10,9 +10,9 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from ..api.decoding import Record
+from ..privacy import may_be_personal
 from .columns import convert_fast, decode_raw, json_text, plain_text, to_arrow
 from .context import RowContext
-from .privacy import looks_personal
 from .schema import Column, Kind, RawTable
 
 Row = dict[str, Any]
@@ -133,10 +133,11 @@ def _unknown_fields(
     for name in sorted(present - table.known_fields):
         values = [row.get(name) for row in rows]
         label = f"{table.name}.{name}"
-        if label not in context.allowed_fields and any(looks_personal(name, v) for v in values):
+        if label not in context.allowed_fields and any(may_be_personal(name, v) for v in values):
             findings.withheld.add(label)
             continue
-        findings.new_columns.add(label)
+        if not findings.admits_column(table.name, label):
+            continue
         column_name = _column_name(name)
         while column_name in taken or column_name in columns:
             column_name += "_x"

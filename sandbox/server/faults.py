@@ -16,6 +16,12 @@ them, then applies `times` times (None: always).
 | `repeat_page` | always the first page, with the requested page number | |
 | `only_query` | `where`, `orderBy` and `page` are read from the query string, as JSON | |
 | `wrong_total` | `paging.total` is `total`, or 7 too high | `total` |
+| `shift_times` | time bounds are read `hours` later than they are written | `hours`, `column` |
+| `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
+| `refuse` | requests with a condition on `column` are refused | `column`, `operator`, `status` |
+| `date_ahead` | the `Date` header is `hours` ahead of the clock | `hours` |
+| `empty_lists` | every list is empty, with status 200 | |
+| `by_address` | the first response of a path is sent for every later request | |
 | `mutate` | the payload is `change(payload)`; within the same process only | `change` |
 """
 
@@ -23,13 +29,15 @@ import json
 import re
 from collections.abc import Iterable
 from copy import deepcopy
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl
 
 KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
-    "repeat_page", "only_query", "wrong_total", "mutate",
+    "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "refuse",
+    "date_ahead", "empty_lists", "by_address", "mutate",
 ))  # fmt: skip
 
 
@@ -93,9 +101,51 @@ def faulty_request(active: dict[str, Any], body: Any, query_string: str) -> Any:
         body = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
     if isinstance(body, dict) and "ignore_where" in active:
         body = {name: value for name, value in body.items() if name != "where"}
+    if isinstance(body, dict) and isinstance(body.get("where"), list):
+        body = {**body, "where": _misread(active, body["where"])}
     if isinstance(body, dict) and "repeat_page" in active:
         body = {**body, "page": 1}
     return body
+
+
+def refusal(active: dict[str, Any], body: Any, query_string: str) -> dict[str, Any] | None:
+    """Return the parameters of the status that refuses a request; None if it is not refused."""
+    if "refuse" not in active:
+        return None
+    fault = active["refuse"]
+    query = {name: _json_or_text(value) for name, value in parse_qsl(query_string)}
+    where = (body if isinstance(body, dict) else query).get("where") or []
+    is_refused = any(
+        line["column"] == fault["column"]
+        and line.get("operator", "=") == fault.get("operator", line.get("operator", "="))
+        for line in where
+    )
+    return {"status": fault.get("status", 503), "body": "json"} if is_refused else None
+
+
+def _misread(active: dict[str, Any], where: list[Any]) -> list[Any]:
+    """Return the conditions as a service with these faults reads them."""
+    if "ignore_column" in active:
+        column, operator = (active["ignore_column"].get(key) for key in ("column", "operator"))
+        where = [
+            line
+            for line in where
+            if line["column"] != column or (operator and line.get("operator") != operator)
+        ]
+    if "shift_times" in active:
+        shift = timedelta(hours=active["shift_times"].get("hours", 3))
+        only = active["shift_times"].get("column")
+        where = [
+            _shifted(line, shift) if only in (None, line["column"]) else line for line in where
+        ]
+    return where
+
+
+def _shifted(line: dict[str, Any], shift: timedelta) -> dict[str, Any]:
+    if not line["column"].endswith("_at") or not isinstance(line.get("value"), str):
+        return line
+    value = (datetime.fromisoformat(line["value"]) + shift).isoformat(timespec="seconds")
+    return {**line, "value": value}
 
 
 def _json_or_text(value: str) -> Any:
@@ -110,6 +160,10 @@ def faulty_payload(active: dict[str, Any], payload: Any, body: Any) -> Any:
     paging = payload.get("paging") if isinstance(payload, dict) else None
     if paging and "repeat_page" in active and isinstance(body, dict):
         payload = {**payload, "paging": {**paging, "currentPage": body.get("page", 1)}}
+    if paging and "empty_lists" in active:
+        payload = {**payload, "data": [], "paging": {**payload["paging"], "total": 0}}
+    if paging and "by_address" in active:
+        payload = active["by_address"].setdefault("first", payload)
     if paging and "wrong_total" in active:
         total = active["wrong_total"].get("total", paging["total"] + 7)
         payload = {**payload, "paging": {**payload["paging"], "total": total}}

@@ -20,7 +20,14 @@ from typing import Any, Self
 import orjson
 
 from sandbox.server import partners_api, rest_api
-from sandbox.server.faults import Fault, Faults, faulty_payload, faulty_request, parse_faults
+from sandbox.server.faults import (
+    Fault,
+    Faults,
+    faulty_payload,
+    faulty_request,
+    parse_faults,
+    refusal,
+)
 from sandbox.server.rest_api import Organiser, Response
 
 HTML_PAGE = (
@@ -168,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] = {}
         if "status" in active:
             response, headers = _failure(active["status"])
+        elif refused := refusal(active, body, query_string):
+            response, headers = _failure(refused)
         elif "html" in active:
             response = Response(200)
         else:
@@ -179,6 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         # The latency includes the time that computing the response took.
         time.sleep(max(0, due - time.monotonic()))
         server.log(self.command, self.path, body, response.status)
+        self._clock_ahead = 3600 * active.get("date_ahead", {}).get("hours", 0)
         self._send(response, headers, active.get("truncate"))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
@@ -194,10 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
         else:
             content, kind = orjson.dumps(response.payload), "application/json"
+        # The clock of the world: clients take the time of the service from it.
+        date = formatdate(self.sandbox.world.timestamp + self._clock_ahead, usegmt=True)
         head = [f"HTTP/1.1 {response.status} {reason}", "Server: sandbox", f"Content-Type: {kind}",
-                f"Content-Length: {len(content)}",
-                # The clock of the world: clients take the time of the service from it.
-                f"Date: {formatdate(self.sandbox.world.timestamp, usegmt=True)}"]  # fmt: skip
+                f"Content-Length: {len(content)}", f"Date: {date}"]  # fmt: skip
         head += [f"{name}: {value}" for name, value in headers.items()]
         if truncate is not None:
             content = content[: truncate.get("keep", len(content) // 2)]

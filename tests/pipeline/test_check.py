@@ -140,7 +140,7 @@ def test_a_failed_run_is_an_error_until_the_next_good_one(account: Account) -> N
 
 
 def test_a_dataset_that_was_skipped_is_not_fresh(account: Account) -> None:
-    account.service.faults.append(Fault("/promo-codes", kind="status", status=403))
+    account.service.faults.append(Fault("/promo-codes", kind="status", status=403, body="json"))
     before, _ = checked(account)
     # `read_at` is in full seconds: the run must start in a later one.
     last_read_at = datetime.fromisoformat(before["freshness orders"]["read_at"])

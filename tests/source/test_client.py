@@ -547,7 +547,7 @@ def test_passing_trouble_is_retried(server: Server, name: str, retry_clock: Retr
 FINAL: dict[str, tuple[Fault, type[QTicketsError], str]] = {
     "400": (Fault(kind="status", status=400), UnexpectedAnswer, "HTTP 400"),
     "401": (Fault(kind="status", status=401), AccessRefused, "Check QTICKETS_TOKEN"),
-    "403": (Fault(kind="status", status=403), AccessRefused, "Check QTICKETS_TOKEN"),
+    "403": (Fault(kind="status", status=403, body="json"), AccessRefused, "Check QTICKETS_TOKEN"),
     "404 by the application": (
         Fault(kind="status", status=404, body="json"),
         NotFound,

@@ -105,6 +105,7 @@ def test_the_seats_of_500_shows_are_summed_by_price_zone() -> None:
 
 FAULTS: dict[str, Row] = {
     "503": {"kind": "status", "status": 503, "body": "html"},
+    "403": {"kind": "status", "status": 403, "body": "json"},
     "404": {"kind": "status", "status": 404, "body": "json"},
     "a web page": {"kind": "html"},
     "text": {"kind": "mutate", "change": lambda payload: {**payload, "data": "no seats today"}},
@@ -133,6 +134,20 @@ def test_a_show_whose_seats_cannot_be_read_is_unknown_and_the_others_are_not(
     )
     assert others
     assert {row["show_id"] for row in rows if row["max_quantity"] is not None} == set(others)
+
+
+def test_seats_that_all_fail_cost_the_retries_of_a_few_shows(server: Server) -> None:
+    assert isinstance(server.world, World)
+    shows = {show["id"] for show in open_shows(server.world)}
+    server.faults.append(Fault("/seats$", kind="status", status=502))
+
+    rows = read(server)
+
+    assert {row["show_id"]: row["max_quantity"] for row in rows} == dict.fromkeys(shows)
+    asked = [path for _, path, _, _ in server.requests if path.endswith("/seats")]
+    # Eight connections are under way when the third show has failed; the others are not asked.
+    assert len(set(asked)) <= 16 < len(shows)
+    assert {row["unreadable"] for row in rows} == {"ServiceUnavailable", "NotAsked"}
 
 
 def test_seats_that_come_by_zone_although_asked_for_flat_have_the_same_sums(

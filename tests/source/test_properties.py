@@ -21,10 +21,10 @@ from qtickets_source.api.filters import Condition
 from qtickets_source.api.pagination import KeysetPaginator
 from qtickets_source.errors import BadRow
 from qtickets_source.observations import Findings
+from qtickets_source.privacy import redact_json
 from qtickets_source.rows.columns import convert_fast, json_text, to_arrow
 from qtickets_source.rows.context import RowContext
 from qtickets_source.rows.orders import order_tables
-from qtickets_source.rows.privacy import redact_json
 from qtickets_source.rows.schema import ORDERS, TICKETS, Column
 from qtickets_source.state.periods import Window, covered, merged, months
 
@@ -452,7 +452,9 @@ def test_a_date_that_means_for_ever_is_the_latest_that_a_table_can_hold() -> Non
 # -- the answers change ---------------------------------------------------------------------------
 
 plain_scalars = st.one_of(
-    st.booleans(), st.integers(0, 10**6), st.sampled_from(["vip", "да", "a-b"])
+    st.booleans(),
+    st.integers(0, 10**8 - 1),
+    st.sampled_from(["vip", "row_3:A-12.b", "2026-06-15", "2026-06-15T13:00:00+03:00", "1500.50"]),
 )
 
 
@@ -526,9 +528,23 @@ def test_an_informational_field_that_disappears_leaves_an_empty_column() -> None
         ("extra", {"who": {"x": ["+7 913 123-45-67"]}}),
         ("extra", "https://qtickets.ru/pay/AbC"),
         ("extra", ["8 (913) 123-45-67"]),
+        ("extra", "9131234567"),
+        ("extra", 79131234567),
+        ("extra", "913 123 45 67"),
+        ("extra", 2200123412341234),
+        ("extra", "2200 1234 1234 1234"),
+        ("extra", "4509 123456"),
+        ("extra", "4509123456"),
+        ("extra", "Иванов Иван Иванович"),
+        ("extra", "Anna Petrova"),
+        ("extra", "t.me/anna"),
+        ("extra", {"seats": [{"who": "Иван"}]}),
+        ("extra", "да"),
+        ("extra", "x" * 33),
+        *((name, "vip") for name in ("ФИО", "телефон", "guest", "holder", "login", "Имя гостя")),
     ],
 )
-def test_a_new_field_that_looks_personal_is_withheld_and_reported_until_it_is_allowed(
+def test_a_new_field_that_may_be_personal_is_withheld_and_reported_until_it_is_allowed(
     name: str, value: Any
 ) -> None:
     some, allowing = context(), context(f"orders.{name}")
@@ -536,7 +552,19 @@ def test_a_new_field_that_looks_personal_is_withheld_and_reported_until_it_is_al
     withheld, _ = order_tables([an_order(**{name: value})], some)
     allowed, _ = order_tables([an_order(**{name: value})], allowing)
 
-    assert name not in withheld.column_names
+    assert withheld.column_names == ORDERS.arrow_schema().names
     assert some.findings.withheld == {f"orders.{name}"} and not some.findings.new_columns
-    assert name in allowed.column_names
+    assert len(allowed.column_names) == len(withheld.column_names) + 1
     assert allowing.findings.new_columns == {f"orders.{name}"} and not allowing.findings.withheld
+
+
+def test_an_answer_with_thousands_of_new_fields_makes_fifty_columns_a_run() -> None:
+    some = context()
+    fields = {f"zone_{number}": number for number in range(2000)}
+
+    rows, _ = order_tables([an_order(**fields)], some)
+    again, _ = order_tables([an_order(id=2, **fields)], some)
+
+    assert len(rows.column_names) == len(ORDERS.columns) + 50
+    assert again.column_names == rows.column_names
+    assert len(some.findings.new_columns) == 50 and len(some.findings.too_many) == 1950

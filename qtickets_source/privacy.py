@@ -1,11 +1,12 @@
 """Withhold personal data and the links and barcodes that give access to a ticket.
 
-A known field is either a column (see `schema.py`) or listed here. An unknown field is judged by its
-name and value; when in doubt it is withheld and reported, never loaded.
+A known field is either a column (see `rows/schema.py`) or listed here. An unknown field is judged
+by its name and value; when in doubt it is withheld and reported, never loaded.
 """
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -55,11 +56,21 @@ WITHHELD_EVENT_FIELDS = frozenset(
 )
 
 _PERSONAL_NAME = re.compile(
-    r"mail|phone|(^|_)(tel|fio|inn|kpp|snils|vk|ip)(_|$)|name|surname|passport|birth|address"
-    r"|contact|person|client|customer|buyer|visitor|card|account|telegram|whatsapp|social"
-    r"|url|link|token|secret|hash|barcode|qr|comment|note|message",
+    r"mail|phone|mobile|(^|_)(tel|fio|inn|kpp|snils|vk|ok|tg|ip)(_|$)|name|surname|patronym"
+    r"|passport|birth|address|contact|person|client|customer|buyer|payer|visitor|guest|holder|owner"
+    r"|recipient|attendee|participant|parent|child|user|login|nick|card|account|telegram|whatsapp"
+    r"|viber|social|url|link|token|secret|hash|barcode|(^|_)qr|comment|note|message"
+    r"|фио|имя|имен|фамил|отчеств|телефон|моб|почт|мейл|мэйл|адрес|паспорт|рожд|контакт|клиент"
+    r"|покупател|посетител|гост|владел|получател|участник|ребен|ребён|родител|логин|карт|сч[её]т"
+    r"|ссылк|коммент|примечан|сообщ|снилс|инн",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,32}", re.ASCII)
+_MANY_DIGITS = re.compile(r"\d{7}")
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
+)
+_AMOUNT = re.compile(r"-?\d{1,8}([.,]\d{1,4})?", re.ASCII)
 _PERSONAL_VALUE = re.compile(
     r"[^\s@]+@[^\s@]+\.\w+"  # e-mail
     # Phones: +7 with any code, or 7/8 with a mobile one; advertising ids are 11 digits as well.
@@ -101,15 +112,42 @@ def hashes(salt: bytes, kind: str, values: Iterable[object]) -> list[str | None]
     return [None if value is None or value == "" else hash_of(value) for value in values]
 
 
-def looks_personal(name: str, value: object) -> bool:
-    """Return whether an unknown field must be withheld, by its name or its value."""
-    if _PERSONAL_NAME.search(name):
+def may_be_personal(name: str, value: object) -> bool:
+    """Return whether an unknown field must be withheld.
+
+    It is loaded only if its value cannot be about a person: a flag, a date, an amount, a number of
+    fewer than nine digits, or a code (ASCII letters, digits, `_ - . :`, at most 32 characters,
+    fewer than seven digits in a row), under a name that is not personal in Russian or English.
+    """
+    if _PERSONAL_NAME.search(name) or _MANY_DIGITS.search(name):
         return True
     if isinstance(value, dict):
-        return any(looks_personal(str(key), item) for key, item in value.items())
+        return any(may_be_personal(str(key), item) for key, item in value.items())
     if isinstance(value, list):
-        return any(looks_personal("", item) for item in value)
-    return isinstance(value, str) and bool(_PERSONAL_VALUE.search(value))
+        return any(may_be_personal("", item) for item in value)
+    if value is None or value == "" or isinstance(value, bool):
+        return False
+    if isinstance(value, (int, Decimal)):
+        return (
+            sum(map(str.isdigit, f"{value:f}" if isinstance(value, Decimal) else str(value))) >= 9
+        )
+    text = str(value)
+    is_code = _CODE.fullmatch(text) and not _MANY_DIGITS.search(text)
+    return not (is_code or _DATE.fullmatch(text) or _AMOUNT.fullmatch(text))
+
+
+_QUOTED = re.compile(r"«[^»]*»|\"[^\"]*\"|'[^']*'|“[^”]*”")
+_LONG_NUMBER = re.compile(r"\+?\d[\d ()-]{5,}\d")
+
+
+def redact_message(text: str) -> str:
+    """Return an error message of the service in one line, without what may be about a person.
+
+    Quoted words may be names; e-mail addresses, links, phones and long numbers are masked as well.
+    """
+    text = " ".join(text.split())[:200]
+    text = re.sub(r"\S*@\S*|https?://\S*", "…", _QUOTED.sub("…", text))
+    return _LONG_NUMBER.sub("…", text)
 
 
 @lru_cache(maxsize=10_000)

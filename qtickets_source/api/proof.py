@@ -1,0 +1,230 @@
+"""Proof, in every run, that the service understands the questions whose answers are believed.
+
+The loader stands on filters that the service's documentation does not describe for orders. A filter
+that is ignored shows in the rows that come, and `verify_filter` finds it. What shows in no row is a
+filter that leaves rows out: a bound whose UTC offset is read otherwise, an answer out of a cache
+that looks at the address alone, a service that answers every list with nothing, another organiser's
+token.
+
+So a known order is asked for in three ways. It must come when asked for by its id and by a window
+that is exactly its own `payed_at` and `updated_at`. It must not come when the window ends a second
+before its payment, nor when it begins a second after its last change.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..datetimes import parse_timestamp
+from ..errors import FilterIgnored, FilterRefused, Misunderstood
+from ..observations import Observations
+from ..settings import ORDERS_PATH
+from .filters import Condition
+
+if TYPE_CHECKING:
+    from .client import QTicketsClient
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+TIME_COLUMNS = ("payed_at", "updated_at")
+SECOND = timedelta(seconds=1)
+KNOWN_ORDERS = 3
+"""Orders kept for the next run: one may have been deleted by then, three are not."""
+SETTLED_AFTER = timedelta(minutes=1)
+"""An order that changed later than this may change again while it is asked for."""
+
+
+@dataclass(frozen=True)
+class KnownOrder:
+    """An order as it was read: what it is asked for by."""
+
+    id: int
+    payed_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Row) -> "KnownOrder | None":
+        """Return the order of a row; None if it was not paid or has no time of change."""
+        where = f"order {row.get('id')}"
+        payed_at = parse_timestamp(row.get("payed_at"), f"{where}: `payed_at`")
+        updated_at = parse_timestamp(row.get("updated_at"), f"{where}: `updated_at`")
+        if payed_at is None or updated_at is None:
+            return None
+        return cls(row["id"], payed_at.replace(microsecond=0), updated_at.replace(microsecond=0))
+
+    def by_id(self) -> Condition:
+        """Return the condition that only this order satisfies."""
+        return Condition("id", "=", self.id)
+
+    def window(self, *columns: str) -> list[Condition]:
+        """Return the window of a second that holds its payment, its last change, or both."""
+        moments = {"payed_at": self.payed_at, "updated_at": self.updated_at}
+        return [
+            Condition(column, bound, moments[column])
+            for column in columns
+            for bound in (">=", "<=")
+        ]
+
+
+class ServiceProof:
+    """Proves once a run that filters of orders are understood.
+
+    Args:
+        client: Asks the service.
+        observed: Records that it is proven, for the other sources of the run.
+        known: Orders that earlier runs have read, from the state.
+    """
+
+    def __init__(
+        self,
+        client: "QTicketsClient",
+        observed: Observations,
+        known: Iterable[KnownOrder] = (),
+    ) -> None:
+        self._client = client
+        self._observed = observed
+        self._known = list(known)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is proven; until then no cursor may move."""
+        return self._observed.filters_proven
+
+    def require(self, pages: Iterable[list[Row]]) -> Iterator[list[Row]]:
+        """Yield pages of orders once it is proven.
+
+        Orders of earlier runs prove it before a page is read; a first run proves it with the first
+        order that it meets. An account without any order proves nothing.
+
+        Raises:
+            Misunderstood: A question was misunderstood.
+        """
+        if not self.is_complete and self._known:
+            self._prove_with_known_orders()
+        last: list[Row] = []
+        for page in pages:
+            if not self.is_complete:
+                self._prove_with(page)
+            last = page or last
+            yield page
+        if not self.is_complete:
+            last = self._client.first_page(ORDERS_PATH, ())
+            self._prove_with(last)
+        self._remember(last)
+
+    def as_state(self) -> list[dict[str, Any]]:
+        """Return the orders with which the next run begins."""
+        return [asdict(order) for order in self._known]
+
+    def _prove_with_known_orders(self) -> None:
+        if not any(self._is_understood(order) for order in reversed(self._known)):
+            raise Misunderstood(
+                f"GET /{ORDERS_PATH}: none of the orders {self._ids()}, which earlier runs have"
+                " loaded, is found by its id. Either the service answers lists with nothing, or"
+                " QTICKETS_TOKEN is that of another organiser. Nothing was loaded, and no cursor"
+                " has moved."
+            )
+
+    def _prove_with(self, page: Sequence[Row]) -> None:
+        for order in self._candidates(page)[:1]:
+            if not self._is_understood(order):
+                raise Misunderstood(
+                    f"GET /{ORDERS_PATH}: order {order.id} came in a list, and is not found by its"
+                    " id. The service misunderstood `id =`. Nothing was loaded, and no cursor has"
+                    " moved."
+                )
+
+    def _candidates(self, page: Sequence[Row]) -> list[KnownOrder]:
+        """Return the paid orders of a page, those first that are not likely to change now."""
+        orders = [order for row in page if (order := KnownOrder.of(row))]
+        settled = self._client.now() - SETTLED_AFTER if orders else None
+        return sorted(orders, key=lambda order: order.updated_at > (settled or order.updated_at))
+
+    def _remember(self, page: Sequence[Row]) -> None:
+        for order in self._candidates(page)[: KNOWN_ORDERS - 1]:
+            known = [known for known in self._known if known.id != order.id]
+            self._known = [*known, order][-KNOWN_ORDERS:]
+
+    def _is_understood(self, order: KnownOrder) -> bool:
+        """Ask for an order in three ways; return False if it is not found by its id.
+
+        Raises:
+            Misunderstood: It is found by its id, and one of the ways is misunderstood.
+        """
+        try:
+            columns = list(TIME_COLUMNS)
+            try:
+                is_found = self._find(order.by_id(), *order.window(*columns))
+            except FilterRefused:
+                # Lists that need a column that is refused are read whole.
+                columns = [column for column in columns if self._is_accepted(order, column)]
+                is_found = self._find(order.by_id(), *order.window(*columns))
+            if not is_found:
+                current = next(iter(self._find(order.by_id())), None)
+                changed = KnownOrder.of(current) if current else None
+                if not changed:
+                    return False
+                # It may have changed since it was read: it is asked for as it is now.
+                order = changed
+                if not self._find(order.by_id(), *order.window(*columns)):
+                    self._explain(order, columns)
+            if "payed_at" in columns:
+                self._must_not_find(order, Condition("payed_at", "<=", order.payed_at - SECOND))
+            if "updated_at" in columns:
+                self._must_not_find(order, Condition("updated_at", ">=", order.updated_at + SECOND))
+        except FilterIgnored:
+            # No transport is honoured. Lists are then read whole, compared with the service's
+            # count, and filtered here: nothing depends on how the service reads a filter.
+            logger.debug("The proof is left out: the service honours no filter.")
+        self._observed.filters_proven = True
+        self._known = [*(known for known in self._known if known.id != order.id), order]
+        return True
+
+    def _find(self, *conditions: Condition) -> list[Row]:
+        return self._client.first_page(ORDERS_PATH, conditions)
+
+    def _is_accepted(self, order: KnownOrder, column: str) -> bool:
+        try:
+            self._find(order.by_id(), *order.window(column))
+        except FilterRefused:
+            return False
+        return True
+
+    def _explain(self, order: KnownOrder, columns: Sequence[str]) -> None:
+        """Raise the error that says which of the windows was misunderstood."""
+        for column in columns:
+            window = order.window(column)
+            if not self._find(order.by_id(), *window):
+                raise Misunderstood(
+                    f"GET /{ORDERS_PATH}: order {order.id} is not found by a window of its own"
+                    f" {column}, {window[0].as_json()['value']}. The service reads the time or the"
+                    " UTC offset of a filter otherwise than it is written, so lists may lack rows."
+                    " Nothing was loaded, and no cursor has moved."
+                )
+        raise Misunderstood(
+            f"GET /{ORDERS_PATH}: order {order.id} is found by windows of its payed_at and of its"
+            " updated_at, and not by both together. The service misunderstood a filter of several"
+            " conditions. Nothing was loaded, and no cursor has moved."
+        )
+
+    def _must_not_find(self, order: KnownOrder, condition: Condition) -> None:
+        try:
+            self._find(order.by_id(), condition)
+        except FilterIgnored:
+            # An ignored column shows in the rows of a list, which is then read another way. The
+            # same answer to every question shows in nothing else.
+            try:
+                self._find(Condition("id", "=", 0))
+            except FilterIgnored as error:
+                raise Misunderstood(
+                    f"GET /{ORDERS_PATH}: different questions get the same answer, with order"
+                    f" {order.id}. Something in front of the service answers by the address alone,"
+                    " out of a cache. Nothing was loaded, and no cursor has moved."
+                ) from error
+
+    def _ids(self) -> str:
+        return ", ".join(str(order.id) for order in self._known)

@@ -1,0 +1,145 @@
+"""A run believes no answer before the service has proven that it understood the question."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import Fault, Server, World, serve
+from tests.support.loads import NOW, SINCE, TOKEN, Loads, paid, refund_one, world
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve(world(), TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def loads(server: Server, tmp_path: Path) -> Loads:
+    return Loads(server, tmp_path)
+
+
+DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "times read 3 hours later": ({"kind": "shift_times", "hours": 3}, "payed_at"),
+    "times read 3 hours earlier": ({"kind": "shift_times", "hours": -3}, "payed_at"),
+    "changes read 3 hours later": (
+        {"kind": "shift_times", "hours": 3, "column": "updated_at"},
+        "updated_at",
+    ),
+    "every list is empty": ({"kind": "empty_lists"}, "answers lists with nothing"),
+    "an answer for every question": ({"kind": "by_address"}, "out of a cache"),
+}
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_a_service_that_deviates_after_a_good_run_stops_the_run_and_loses_nothing(
+    server: Server, loads: Loads, name: str
+) -> None:
+    fault, words = DEVIATIONS[name]
+    assert loads.run() == paid(server)
+    refunded = refund_one(server)
+    server.faults.append(Fault("/orders", **fault))
+
+    loads.fails(words)
+
+    server.faults.clear()
+    assert refunded in loads.run()
+
+
+@pytest.mark.parametrize("name", [name for name in DEVIATIONS if "empty" not in name])
+def test_a_service_that_deviates_from_the_first_run_on_is_not_believed(
+    server: Server, loads: Loads, name: str
+) -> None:
+    fault, words = DEVIATIONS[name]
+    server.faults.append(Fault("/orders", **fault))
+
+    # With one answer for all, already the second page of the first list is not what was asked for.
+    loads.fails("ignored the filter" if "every question" in name else words)
+
+    server.faults.clear()
+    assert loads.run() == paid(server)
+
+
+def test_an_account_that_seems_empty_moves_no_cursor(server: Server, loads: Loads) -> None:
+    server.faults.append(Fault("/orders", kind="empty_lists"))
+
+    assert loads.run() == []
+    assert loads.backfill() == []
+    assert {"swept_until", "cursor_from", "loaded", "orders_read"} & set(loads.state) == set()
+    server.faults.clear()
+
+    assert loads.run() == paid(server)
+
+
+def test_another_organisers_account_is_noticed(server: Server, loads: Loads) -> None:
+    loads.run()
+    other = World(orders=300, seed=8, start=SINCE - timedelta(days=900), end=NOW, now=NOW)
+    with serve(other, TOKEN) as theirs:
+        loads.server = theirs
+
+        loads.fails("another organiser")
+
+
+def test_a_column_that_is_ignored_is_filtered_here_and_is_no_misunderstanding(
+    server: Server, loads: Loads
+) -> None:
+    assert loads.run() == paid(server)
+    refunded = refund_one(server)
+    server.faults.append(Fault("/orders", kind="ignore_column", column="updated_at"))
+
+    assert refunded in loads.run()
+
+
+def test_a_known_order_that_has_changed_since_proves_it_as_it_is_now(
+    server: Server, loads: Loads
+) -> None:
+    loads.run()
+    assert isinstance(server.world, World)
+    for known in loads.state["known_orders"]:
+        is_cancelled = server.world.order(known["id"])["deleted_at"]
+        change = server.world.restore if is_cancelled else server.world.cancel
+        change(known["id"])
+
+    loads.run()
+
+    assert loads.observed.filters_proven
+
+
+def test_the_proof_costs_three_requests_a_run(server: Server, loads: Loads) -> None:
+    loads.run()
+    server.requests.clear()
+
+    loads.run()
+
+    asked = [body["where"] for _, _, body, _ in server.requests]
+    by_id = [where for where in asked if {"=", "id"} <= {*where[0].values()}]
+    assert len(by_id) == 3
+
+
+def test_no_list_is_asked_for_without_an_order_or_from_a_cache(
+    server: Server, loads: Loads
+) -> None:
+    loads.run("orders", "order_changes", "events", "discounts", "promo_codes", "clients")
+
+    lists = {path.rpartition("/")[2]: body for _, path, body, _ in server.requests}
+    assert {"orders", "events", "discounts", "promo-codes", "clients"} <= set(lists)
+    assert all(body["orderBy"] == {"id": "asc"} for _, _, body, _ in server.requests)
+
+
+def test_a_date_that_is_ahead_for_one_run_loses_no_change(tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    world = World(orders=300, seed=3, start=now - timedelta(days=19), end=now + timedelta(days=5))
+    with serve(world, TOKEN) as server:
+        loads = Loads(server, tmp_path)
+        server.faults.append(Fault(kind="date_ahead", hours=3))
+        loads.run()
+        assert loads.observed.findings.clock_ahead_seconds == pytest.approx(3 * 3600, abs=60)
+        server.faults.clear()
+        cancelled = next(o["id"] for o in world.orders() if o["payed"] and not o["deleted_at"])
+        world.cancel(cancelled)
+
+        assert cancelled in loads.run()
+        assert loads.observed.findings.clock_ahead_seconds == 0

@@ -1,0 +1,109 @@
+"""Runs of the source alone, into a destination that keeps what matters, beside a moving world."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow.parquet as pq
+import pytest
+
+from qtickets_source import (
+    Observations,
+    QTicketsConfiguration,
+    QTicketsError,
+    qtickets_backfill_source,
+    qtickets_source,
+)
+from qtickets_source.errors import FilterIgnored, Misunderstood
+from sandbox import Server, World
+
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+SINCE = NOW - timedelta(days=20)
+TOKEN = "sandbox-token"
+Row = dict[str, Any]
+
+
+class Loads:
+    """Loads into a destination that keeps the ids of orders."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.orders: list[int] = []
+        self.observed = Observations()
+
+        @dlt.destination(batch_size=0, loader_file_format="parquet", name="kept")
+        def keep(path: Any, table: Any, /) -> None:
+            if table["name"] == "orders":
+                self.orders += pq.read_table(path)["id"].to_pylist()
+
+        self.pipeline = dlt.pipeline("proof", pipelines_dir=str(folder), destination=keep)
+
+    def run(self, *resources: str) -> list[int]:
+        """One run; the orders that it loaded, and `observed` anew."""
+        self.orders.clear()
+        self.observed = Observations()
+        source = qtickets_source(self.configuration, observed=self.observed)
+        self.pipeline.run(source.with_resources(*(resources or ("orders", "order_changes"))))
+        return sorted(self.orders)
+
+    def backfill(self) -> list[int]:
+        self.orders.clear()
+        source = qtickets_backfill_source(SINCE, NOW, {}, self.configuration)
+        self.pipeline.run(source)
+        return sorted(self.orders)
+
+    @property
+    def configuration(self) -> QTicketsConfiguration:
+        return QTicketsConfiguration(
+            token=TOKEN,
+            pii_salt="0" * 64,
+            base_url=self.server.url,
+            initial_since=SINCE,
+            retry_seconds=1,
+            overlap_hours=0,
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.pipeline.state.get("sources", {}).get("qtickets", {})
+        return {name: value for name, value in state.items() if name != "resources"}
+
+    def fails(self, words: str) -> None:
+        """A run ends with these words, and everything that later runs go by is as it was."""
+        before = repr(self.state)
+        with pytest.raises(Exception) as raised:
+            self.run()
+        error: BaseException | None = raised.value
+        while error and not isinstance(error, QTicketsError):
+            error = error.__cause__ or error.__context__
+        assert isinstance(error, (Misunderstood, FilterIgnored)), raised.value
+        assert words in str(error)
+        self.pipeline.abort_packages()
+        assert repr(self.state) == before
+
+
+def paid(server: Server) -> list[int]:
+    assert isinstance(server.world, World)
+    return sorted(order["id"] for order in server.world.orders() if order["payed"])
+
+
+def refund_one(server: Server, number: int = 0) -> int:
+    """Refund an order that is in nobody's overlap any more; its id."""
+    assert isinstance(server.world, World)
+    world = server.world
+    world.advance(24)
+    order: int = next(
+        order["id"]
+        for order in world.orders()[number:]
+        if order["payed"]
+        and order["deleted_at"] is None
+        and any(t["refunded_at"] is None and t["deleted_at"] is None for t in order["baskets"])
+    )
+    world.refund(order)
+    return order
+
+
+def world() -> World:
+    """Return the account of these tests: 25 days of sales, five of them in the future."""
+    return World(orders=400, seed=3, start=SINCE, end=NOW + timedelta(days=5), now=NOW)
