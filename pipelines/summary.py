@@ -122,8 +122,8 @@ def _findings(report: "RunReport", settings: Settings, console: Console) -> None
         console.print(f"[yellow]Fields no longer sent:[/] {', '.join(sorted(findings.missing))}")
     if findings.too_many:
         console.print(
-            f"[yellow]New fields left out, since a run adds at most {NEW_COLUMNS_PER_RUN} columns to"
-            f" a table:[/] {len(findings.too_many)}"
+            f"[yellow]New fields left out, since a run adds at most {NEW_COLUMNS_PER_RUN} columns"
+            f" to a table:[/] {len(findings.too_many)}"
         )
     if findings.clock_ahead_seconds and settings.mode == "live":
         minutes = round(findings.clock_ahead_seconds / 60)

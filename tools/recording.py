@@ -27,7 +27,7 @@ from qtickets_source.privacy import (
     WITHHELD_EVENT_FIELDS,
     WITHHELD_ORDER_FIELDS,
     WITHHELD_TICKET_FIELDS,
-    looks_personal,
+    redact_json,
 )
 from qtickets_source.settings import BARCODE_FIELDS, BASE_URL, SEAT_FIELDS
 from sandbox import Fault, World, serve
@@ -197,7 +197,7 @@ class Scrubber:
             return [self._value(item, is_personal=is_personal) for item in value]
         if isinstance(value, str):
             is_personal = is_personal and value != "" and not _TIMESTAMP.fullmatch(value)
-            return None if is_personal or looks_personal("", value) else value
+            return None if is_personal or redact_json(value) != value else value
         return value
 
     def _field(self, key: str, value: Any, *, is_personal: bool) -> Any:

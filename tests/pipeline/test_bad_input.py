@@ -102,7 +102,7 @@ CASES = {
     ),
     "truncated answers": Case(("/orders", "tries"), 3, [Fault("/orders", kind="truncate")]),
     "no answer in time": Case(
-        ("no answer in time",), 3, [Fault("/orders", kind="timeout", seconds=30)]
+        ("no complete answer within",), 3, [Fault("/orders", kind="timeout", seconds=30)]
     ),
     "the same page again and again": Case(
         ("GET /events", "page 2"), 3, [Fault("/events", kind="repeat_page")]

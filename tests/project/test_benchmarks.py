@@ -42,8 +42,8 @@ def loads(file: OrderFile, tmp_path_factory: pytest.TempPathFactory) -> dict[int
 
 def test_a_load_asks_for_each_page_once(loads: dict[int, Cost]) -> None:
     for orders, cost in loads.items():
-        # Two more: the number of orders, and the time of the service.
-        assert cost.counts["requests"] == math.ceil(orders / PER_PAGE) + 2
+        # And the number of orders, the time of the service, and the proof of its filters.
+        assert cost.counts["requests"] == math.ceil(orders / PER_PAGE) + 2 + 3
 
 
 def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
@@ -100,4 +100,5 @@ def test_a_run_with_nothing_new_costs_the_same_whatever_the_history(
             quiet[months] = (len(asked), cost.counts["statements"], cost.counts["inserts"])
 
     assert quiet[4] == quiet[1]
-    assert quiet[1][0] <= 4
+    # New payments, changes, and three questions that prove that filters are understood.
+    assert quiet[1][0] <= 2 + 3

@@ -269,12 +269,15 @@ def test_lists_are_posted_only_when_asked_for_by_name(server: Server) -> None:
     assert not server.requests
 
     client = client_of(server, transports=("post_body",), retry_seconds=0.1)
-    with pytest.raises(ServiceUnavailable, match="shape of a request"):
-        next(client.walk("orders", [LAST_WEEK]))
+    expected = ids(orders_paid_since(server, LAST_WEEK.value))
 
-    assert {(method, path.rsplit("/", 1)[1], *sorted(body)) for method, path, body, _ in (
-        server.requests
-    )} == {("POST", "orders", "orderBy", "where")}  # fmt: skip
+    # The service refuses lists by POST: all is read by GET, and filtered here.
+    assert read_by(client, "walk", LAST_WEEK) == expected
+    assert "shape of a request" in client.findings.ignored[0]
+    asked = {
+        (method, path.rsplit("/", 1)[1], *sorted(body)) for method, path, body, _ in server.requests
+    }
+    assert asked == {("POST", "orders", "orderBy", "where"), ("GET", "orders", "orderBy", "page")}
 
 
 def test_a_redirect_is_not_followed(server: Server) -> None:
@@ -571,15 +574,17 @@ def test_what_will_not_pass_fails_at_once_and_says_what_to_do(server: Server, na
     server.faults.append(Fault(kind=fault.kind, **fault.params))
     client = client_of(server)
 
-    for request in (
-        lambda: next(client.walk("orders", [LAST_WEEK])),
-        lambda: next(client.list_pages("orders", [LAST_WEEK])),
-        lambda: client.get(f"orders/{order_id}", {}),
+    # After a 400 a list without a filter is asked for: it may be the filter that is refused.
+    more = 1 if name == "400" else 0
+    for request, requests in (
+        (lambda: next(client.walk("orders", [LAST_WEEK])), 1 + more),
+        (lambda: next(client.list_pages("orders", [LAST_WEEK])), 1 + more),
+        (lambda: client.get(f"orders/{order_id}", {}), 1),
     ):
         server.requests.clear()
         with pytest.raises(error, match=words):
             request()
-        assert len(server.requests) == 1
+        assert len(server.requests) == requests
 
 
 def test_a_wrong_token_is_refused_at_once(server: Server) -> None:
@@ -656,8 +661,8 @@ def test_the_applications_own_503_names_the_shape_of_the_request_as_a_cause(
 ) -> None:
     client = client_of(server, retry_seconds=0.1)
 
-    with pytest.raises(ServiceUnavailable, match="cannot handle the shape of a request"):
-        next(client.walk("orders", [Condition("no_such_column", "=", 1)]))
+    assert read_by(client, "walk", Condition("no_such_column", "=", 1)) == []
+    assert "cannot handle the shape of a request" in client.findings.ignored[0]
     server.faults.append(Fault("/orders", kind="status", status=503))
     with pytest.raises(ServiceUnavailable) as gateway:
         next(client.walk("orders"))
