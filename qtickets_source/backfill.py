@@ -7,13 +7,12 @@ from typing import Any
 import dlt
 from dlt.extract import DltResource
 
-from .api.client import open_client
 from .api.filters import Condition
 from .configuration import QTicketsConfiguration
 from .datetimes import parse_timestamp
 from .observations import Observations
 from .resources.batches import batches
-from .resources.reading import open_reading
+from .resources.reading import client_for, open_reading
 from .rows.dlt_hints import with_table_hints
 from .rows.order_records import decode_order_page
 from .rows.orders import order_tables
@@ -38,15 +37,7 @@ def orders_extent(
         (since, until, orders): `since` not before the first order was created, `until` not after
         the present, both UTC.
     """
-    client = open_client(
-        base_url=config.base_url,
-        token=config.token,
-        connections=config.connections,
-        timeout_seconds=config.timeout_seconds,
-        retry_seconds=config.retry_seconds,
-        transports=config.transports,
-        observed=observed,
-    )
+    client = client_for(config, observed=observed)
     since, until = period
     paid = [Condition("payed_at", ">=", since)]
     if until:

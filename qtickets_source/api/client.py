@@ -33,7 +33,7 @@ from ..settings import (
     TRANSPORTS,
     Transport,
 )
-from ..state.versions import VersionClock
+from ..versions import VersionClock
 from .completeness import CompletenessCheck
 from .decoding import Decode, decode_json
 from .filters import Condition

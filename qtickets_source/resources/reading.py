@@ -19,7 +19,7 @@ from ..privacy import salt_key
 from ..rows.context import RowContext
 from ..settings import INITIAL_DAYS
 from ..state.seen import SeenOrders
-from ..state.versions import VersionClock
+from ..versions import VersionClock
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,28 @@ class Reading:
             logger.warning("Dataset %s is left out of this run: %s", dataset, error)
 
 
+def client_for(
+    config: QTicketsConfiguration,
+    versions: VersionClock | None = None,
+    observed: Observations | None = None,
+) -> QTicketsClient:
+    """Return a client of the organiser's API.
+
+    Raises:
+        AccessRefused: The token cannot be a token.
+    """
+    return open_client(
+        base_url=config.base_url,
+        token=config.token,
+        versions=versions,
+        connections=config.connections,
+        timeout_seconds=config.timeout_seconds,
+        retry_seconds=config.retry_seconds,
+        transports=config.transports,
+        observed=observed,
+    )
+
+
 def open_reading(
     config: QTicketsConfiguration,
     fetched_after: datetime | None,
@@ -104,16 +126,7 @@ def open_reading(
     versions = VersionClock(dlt.current.source_state().get("fetched_until"), fetched_after)
     return Reading(
         config=config,
-        client=open_client(
-            base_url=config.base_url,
-            token=config.token,
-            versions=versions,
-            connections=config.connections,
-            timeout_seconds=config.timeout_seconds,
-            retry_seconds=config.retry_seconds,
-            transports=config.transports,
-            observed=observed,
-        ),
+        client=client_for(config, versions, observed),
         versions=versions,
         context=RowContext(
             salt_key(config.pii_salt), frozenset(config.allowed_fields), observed.findings

@@ -160,7 +160,7 @@ def _set_clock(patch: pytest.MonkeyPatch, seconds: float) -> None:
     for module in (
         "pipelines.warehouse.job_log",
         "pipelines.loading.incremental",
-        "qtickets_source.state.versions",
+        "qtickets_source.versions",
     ):
         patch.setattr(f"{module}.datetime", Clock)
     patch.setattr(dlt.common.time, "precise_time", lambda: time.time() + seconds)
