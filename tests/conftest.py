@@ -45,14 +45,15 @@ LONGEST_GROUPS = (
 )
 
 
-# First, since pytest-xdist reads the groups in its own implementation of this hook.
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group and mark a test, before pytest-xdist reads the groups of all."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    if not SLOW_FIXTURES.isdisjoint(fixtures_of(item)):
+        item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group, order and mark the tests. `make test` keeps the order of the groups."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-        if not SLOW_FIXTURES.isdisjoint(fixtures_of(item)):
-            item.add_marker(pytest.mark.slow)
+    """Put the tests in order. `make test` keeps the order of the groups."""
     rank = {group: place for place, group in enumerate(LONGEST_GROUPS)}
     items.sort(key=lambda item: rank.get(group_of(item), len(rank)))
 
