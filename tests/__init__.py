@@ -1,4 +1,4 @@
-"""The tests, in a process that is set up as the command's is."""
+"""The tests run in a process that is tuned like that of the command."""
 
 from pipelines.process import tune_process
 

@@ -1,6 +1,6 @@
 """Fixtures for all tests, and how tests are grouped, ordered and marked as slow.
 
-Each worker has one real ClickHouse for its session, which is emptied before each test.
+Each worker has one embedded ClickHouse for its session. `empty_server` drops its databases.
 """
 
 import os
@@ -37,7 +37,7 @@ CREATED_ONCE = ("fork_server", "account")
 # `home`. Files whose tests start a server, dbt or the command by themselves set `pytestmark`.
 SLOW_FIXTURES = {"home", "account", "fork_server", "browser", "wheel"}
 # The groups that take longest, longest first. The workers start with them, so that none of them is
-# left over for one worker at the end.
+# left for a single worker at the end.
 LONGEST_GROUPS = (
     *("fork_server", "account", "test_partial_rebuild", "test_remote_clickhouse", "test_runs"),
     *("test_build_plan", "test_command", "test_marts_changes", "test_local_clickhouse"),
@@ -46,26 +46,26 @@ LONGEST_GROUPS = (
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group and mark a test, before pytest-xdist reads the groups of all."""
+    """Group and mark a test, before pytest-xdist reads the groups."""
     item.add_marker(pytest.mark.xdist_group(group_of(item)))
     if not SLOW_FIXTURES.isdisjoint(fixtures_of(item)):
         item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in order. `make test` keeps the order of the groups."""
+    """Sort the tests, longest groups first. `make test` keeps this order."""
     rank = {group: place for place, group in enumerate(LONGEST_GROUPS)}
     items.sort(key=lambda item: rank.get(group_of(item), len(rank)))
 
 
 def group_of(item: pytest.Item) -> str:
-    """Return the fixture that is created once, or else the name of the file."""
+    """Return the fixture of the test that is created once, or else the name of its file."""
     fixtures = fixtures_of(item)
     return next((name for name in CREATED_ONCE if name in fixtures), item.path.stem)
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:
-    """Return the fixtures of a test, with those that they use in turn."""
+    """Return the fixtures of a test, including those that its fixtures use."""
     return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
@@ -109,7 +109,7 @@ def marts(empty_server: LocalServer) -> Marts:
 
 @pytest.fixture
 def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Settings]:
-    """Make settings of a live run against a service, on the session's embedded ClickHouse."""
+    """Return a function that makes the settings of a live run on the embedded ClickHouse."""
 
     def make(base_url: str, **more: Any) -> Settings:
         given: dict[str, Any] = {
@@ -128,7 +128,7 @@ def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Setting
 
 @pytest.fixture
 def run_once() -> Runner:
-    """Run once in this process, as the command does."""
+    """Return a function that runs the pipeline once in this process, as the command does."""
 
     def once(settings: Settings) -> RunReport:
         return run(settings, Console(quiet=True))
@@ -138,14 +138,14 @@ def run_once() -> Runner:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """The process that forks the runs that tests kill, stop or send signals to."""
+    """The process that forks the runs to which tests send signals."""
     with running_fork_server() as fork_server:
         yield fork_server
 
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """One loaded account for all tests of operations; each of them leaves the marts unchanged."""
+    """One loaded account for all tests of operations. Each test leaves its marts unchanged."""
     home = tmp_path_factory.mktemp("account")
     world = World(
         orders=200, seed=11, start=NOW - timedelta(days=30), end=NOW + timedelta(days=30), now=NOW

@@ -1,4 +1,4 @@
-"""The page in a real browser: its numbers are those of the marts."""
+"""The dashboard page in a real browser: every number on it equals that of the marts."""
 
 import json
 import os
@@ -39,7 +39,7 @@ Opener = Callable[..., Page]
 
 @dataclass
 class Marts:
-    """The marts of a small organiser, the page that the run wrote, and the data of the page."""
+    """The marts of a small organiser, and the page that the run wrote."""
 
     settings: Settings
     warehouse: Warehouse
@@ -56,7 +56,7 @@ class Marts:
         )
 
     def read(self) -> Row:
-        """Return the data of the page as the browser gets it."""
+        """Return the data of the page as the browser receives it."""
         with self.warehouse.connect(self.warehouse.transformer) as client:
             data: Row = json.loads(as_json(read_page_data(client, self.options)))
         return data
@@ -106,7 +106,7 @@ def marts(home: Path, server: LocalServer) -> Iterator[Marts]:
 
 @pytest.fixture(scope="module")
 def planned(marts: Marts) -> Iterator[Row]:
-    """The data of the page with a plan: two events, three days of June."""
+    """The data of the page with a plan for two events and three days of June."""
     events = marts.rows(
         "SELECT event_id, city FROM fact_qtickets_sales_daily WHERE currency = 'RUB'"
         f" AND sales_date > {TODAY} - 30 GROUP BY event_id, city ORDER BY sum(revenue) DESC LIMIT 2"
@@ -136,7 +136,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
-    """Open a page from a file; fail the test on an error or a network request."""
+    """Return a function that opens a page from a file.
+
+    A script error or a network request fails the test.
+    """
     contexts, requests, errors = [], [], []
 
     def opened(source: Path | Row, *, fragment: str = "", **context: Any) -> Page:
@@ -168,7 +171,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
 
 
 def metrics(page: Page, card: str) -> dict[str, str]:
-    """Return the exact numbers of a card. The visible texts must be the same, rounded."""
+    """Return the exact numbers of a card. Check that the visible ones equal them, rounded."""
     found = page.eval_on_selector_all(
         f"[data-metric^='{card}.']",
         "all => all.map(one => [one.dataset.metric, one.value, one.textContent])",
@@ -298,7 +301,9 @@ def test_filters_of_city_event_and_dates_apply_to_every_number(
     assert shown("period") == expected(f"{of_event} AND {between}")
     page.reload()
     page.wait_for_selector("main:not([aria-busy])")
-    assert shown("period") == expected(f"{of_event} AND {between}"), "kept in the address"
+    assert shown("period") == expected(f"{of_event} AND {between}"), (
+        "the filters are kept in the address"
+    )
 
     page.click("#reset")
     assert shown("period") == expected(between)
@@ -499,7 +504,9 @@ def test_stale_data_and_failed_runs_are_shown_at_the_top(marts: Marts, open_page
     assert "Последний запуск завершился ошибкой" in alerts
     assert "QTickets refused the token." in alerts
     assert "Страница создана 10 часов назад" in alerts
-    assert "Последний день" in page.inner_text("#card-today"), "June is not today"
+    assert "Последний день" in page.inner_text("#card-today"), (
+        "the last day of the data is not today"
+    )
 
 
 LOOKS: dict[str, dict[str, Any]] = {
@@ -554,9 +561,9 @@ def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> No
 
 @contextmanager
 def processor_time(page: Page) -> Iterator[dict[str, float]]:
-    """Measure the milliseconds for which the page's main thread uses a processor.
+    """Measure the processor time of the page's main thread in milliseconds.
 
-    Unlike the time by the clock, it does not grow when other processes keep the machine busy.
+    Unlike elapsed time, it does not grow when other processes keep the machine busy.
     """
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -592,7 +599,7 @@ def test_a_page_of_500_events_and_a_year_is_small_and_fast(marts: Marts, open_pa
 
 
 def _large(data: Row, events: int, days: int) -> Row:
-    """Return page data in which each event is on sale for 150 days: 75,000 rows of sales."""
+    """Return page data in which each event sells for 150 days: 75,000 rows of sales."""
     draw = random.Random(1)
     today = data["about"]["today"]
     large = deepcopy(data)

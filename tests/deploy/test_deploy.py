@@ -1,6 +1,6 @@
-"""The files of deploy/: they agree with the code, with each other, and do what they say.
+"""The files of deploy/ are consistent with the code and with each other, and the scripts work.
 
-What needs other tools than Python (hadolint, docker compose, systemd-analyze, …) is in
+Checks that need tools other than Python (hadolint, docker compose, systemd-analyze, …) are in
 `make check-deploy`.
 """
 
@@ -52,7 +52,7 @@ def script(*arguments: str | Path, **environment: str) -> "subprocess.CompletedP
 
 
 def users(form: str, *options: str) -> str:
-    # -S: without any installed package, as on a server that has nothing but Python.
+    # -S hides installed packages, as on a server that has only Python.
     done = script(sys.executable, "-S", DEPLOY / "clickhouse_users.py", form, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -75,7 +75,7 @@ def test_the_files_of_users_are_what_the_script_writes(form: str, path: str) -> 
 
 
 @pytest.mark.parametrize("user", ["loader", "transformer", "reader", "backup"])
-def test_a_server_of_ones_own_grants_what_the_local_one_does(user: str) -> None:
+def test_a_separate_server_gets_the_same_grants_as_the_local_one(user: str) -> None:
     sql = (DEPLOY / "clickhouse" / "users.sql").read_text()
     xml = ElementTree.parse(DEPLOY / "clickhouse" / "users.d" / "qtickets.xml")
     local = [f"GRANT {grant}" for grant in grants(user, ["zakaz"])]
@@ -94,7 +94,7 @@ def test_clickhouse_understands_every_statement(server: LocalServer, tmp_path: P
     assert len(parsed["all"]) == len(found)
 
 
-def test_passwords_are_made_once_and_kept_where_only_their_owner_reads(tmp_path: Path) -> None:
+def test_passwords_are_generated_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     first, again = (users("xml", "--secrets", str(folder)) for _ in range(2))
 
@@ -112,14 +112,14 @@ def test_passwords_are_made_once_and_kept_where_only_their_owner_reads(tmp_path:
     assert digest in first
 
 
-def test_running_the_sql_again_without_passwords_takes_nobodys_away() -> None:
+def test_running_the_sql_again_without_passwords_keeps_the_passwords() -> None:
     altered = [line for line in users("sql").splitlines() if line.startswith("ALTER USER")]
 
     assert len(altered) == 4
     assert not [line for line in altered if "IDENTIFIED" in line]
 
 
-def test_a_database_name_that_reaches_elsewhere_is_refused() -> None:
+def test_a_database_name_that_would_widen_the_grants_is_refused() -> None:
     done = script(sys.executable, DEPLOY / "clickhouse_users.py", "sql", "--database", "a`.*")
 
     assert done.returncode == 2
@@ -128,7 +128,7 @@ def test_a_database_name_that_reaches_elsewhere_is_refused() -> None:
 
 
 class Users:
-    """A running server on which the users of deploy/ exist beside its own."""
+    """A running server with the users of deploy/ in addition to its own."""
 
     def __init__(self, server: LocalServer, secrets: Path) -> None:
         self._server, self._secrets = server, secrets
@@ -150,7 +150,10 @@ class Users:
 
 @pytest.fixture(scope="module")
 def own_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
-    """The embedded engine reads no `users.d`: its `users.xml` gets what the file has."""
+    """Yield a server with the users of deploy/.
+
+    The embedded engine does not read `users.d`, so the users are added to its `users.xml`.
+    """
     folder = tmp_path_factory.mktemp("users")
     ours = ElementTree.fromstring(users("xml", "--secrets", str(folder / "secrets")))
 
@@ -210,7 +213,7 @@ def test_bi_may_send_settings_but_raise_no_limit(own_users: Users) -> None:
 
 
 def check_variables(variables: dict[str, str], secrets_folder: str) -> None:
-    """Each is a variable of the settings; a secret is a file, never a value."""
+    """Check that every variable belongs to the settings, and that secrets are given as files."""
     for name, value in variables.items():
         setting = name.removesuffix("_FILE").lower()
         if name.endswith("_FILE"):
@@ -218,7 +221,7 @@ def check_variables(variables: dict[str, str], secrets_folder: str) -> None:
             assert value == f"{secrets_folder}/{setting}"
         else:
             assert name in VARIABLES
-            # A place of backups is a secret only if it holds a key.
+            # The destination of backups is a secret only if it contains a key.
             assert setting not in SECRETS or value == "Disk('backups', '{name}')"
 
 
@@ -258,7 +261,7 @@ def test_kubernetes_gives_known_variables_secrets_as_files_and_no_rights() -> No
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["securityContext"]["runAsNonRoot"]
-    # A service named clickhouse would set CLICKHOUSE_PORT to an address.
+    # With service links, a service named clickhouse would set CLICKHOUSE_PORT to an address.
     assert pod["enableServiceLinks"] is False
     assert by_kind["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"
     mounts = {mount["name"] for mount in container["volumeMounts"]}
@@ -293,7 +296,7 @@ def test_the_image_has_what_the_command_imports_and_nothing_that_is_private() ->
         assert (PROJECT / name).exists(), name
         allowed = f"!{name.rstrip('/')}"
         assert allowed in ignored or any(line.startswith(allowed) for line in ignored), (
-            f"{name} is not let in"
+            f"{name} is excluded from the build context"
         )
     ours = {path.parent.name for path in PROJECT.glob("*/__init__.py")} - {
         "tests",
@@ -337,7 +340,7 @@ def test_a_server_gets_every_package_that_the_pipeline_imports() -> None:
     assert {"dlt", "clickhouse_connect", "typer"} <= set(imported)
     for name, path in imported.items():
         packages = {package.lower().replace("_", "-") for package in owners.get(name, [])}
-        # `dbt` is a namespace of several packages; dbt-core brings the others.
+        # `dbt` is a namespace of several packages; dbt-core depends on the others.
         assert not packages or packages & listed, f"{path.name} imports {name}"
 
 
@@ -351,7 +354,7 @@ def install(root: Path, *options: str, source: Path = PROJECT) -> str:
 
 
 def state_of(root: Path) -> dict[str, tuple[int, Any]]:
-    """Mode and content, or target, of everything below a folder."""
+    """Return the mode, and the content or link target, of everything in a folder."""
     found = {}
     for path in sorted(root.rglob("*")):
         content: Any = path.is_file() and path.read_bytes()
@@ -361,7 +364,7 @@ def state_of(root: Path) -> dict[str, tuple[int, Any]]:
     return found
 
 
-def test_installing_twice_is_installing_once(tmp_path: Path) -> None:
+def test_a_second_installation_changes_nothing(tmp_path: Path) -> None:
     first = install(tmp_path)
     before = state_of(tmp_path)
     second = install(tmp_path)
@@ -386,7 +389,7 @@ def test_a_dry_run_of_the_installation_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_upgrade_keeps_configuration_secrets_and_the_release_before(tmp_path: Path) -> None:
+def test_an_upgrade_keeps_configuration_secrets_and_the_previous_release(tmp_path: Path) -> None:
     source, root = tmp_path / "checkout", tmp_path / "root"
     shutil.copytree(PROJECT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "target"))
     install(root, source=source)
@@ -413,7 +416,7 @@ def test_an_upgrade_keeps_configuration_secrets_and_the_release_before(tmp_path:
     assert (prefix / "current").resolve() == newest
 
 
-def test_the_installation_explains_itself_and_refuses_what_it_does_not_know() -> None:
+def test_the_installation_has_help_and_refuses_unknown_options() -> None:
     said = script(DEPLOY / "install.sh", "--help")
     refused = script(DEPLOY / "install.sh", "--all")
 
@@ -423,7 +426,7 @@ def test_the_installation_explains_itself_and_refuses_what_it_does_not_know() ->
     assert "unknown option --all" in refused.stderr
 
 
-def test_the_schedule_runs_at_once_passes_arguments_and_stops_when_told() -> None:
+def test_the_schedule_runs_immediately_passes_arguments_and_stops_on_sigterm() -> None:
     process = subprocess.Popen(
         [DEPLOY / "schedule.sh", "--json-logs"],
         env={"PATH": os.environ["PATH"], "PYTHON": "echo"},

@@ -1,4 +1,4 @@
-"""The local ClickHouse with real servers, processes and signals."""
+"""The local ClickHouse, tested with real servers, processes and signals."""
 
 import json
 import os
@@ -109,7 +109,7 @@ def _arguments(process: Path) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A server with a raw table of two rows and a view over it in the marts."""
+    """A server with a raw table of two rows, and a view of that table in the marts."""
     with running_server(tmp_path_factory.mktemp("shared")) as server:
         for user, query in (
             ("loader", "CREATE DATABASE IF NOT EXISTS zakaz_raw"),
@@ -253,7 +253,7 @@ def test_a_warm_start_and_a_stop_are_quick(tmp_path: Path) -> None:
         )
         idle.execute("SELECT 1")
         leaving = time.monotonic()
-    # Wide margins, since the machine may be busy with other tests.
+    # Wide margins: the machine may be busy with other tests.
     assert started - before < 5
     assert time.monotonic() - leaving < 4
     assert not is_up(tmp_path)
@@ -304,7 +304,7 @@ def test_files_of_a_killed_server_do_not_prevent_a_new_start(tmp_path: Path) -> 
         assert server.started
 
 
-def test_a_user_that_comes_while_the_server_stops_gets_a_new_one(tmp_path: Path) -> None:
+def test_a_process_that_starts_while_the_server_stops_gets_a_new_server(tmp_path: Path) -> None:
     for _ in range(5):
         owner = start_user(tmp_path)
         read_line(owner)
@@ -395,7 +395,7 @@ def test_a_server_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_folder_used_by_another_server_is_reported(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        # As on a file system that does not support locks.
+        # Simulates a file system that does not support locks.
         server.folder.server_lock.unlink()
         with (
             pytest.raises(LocalClickHouseError, match="another server uses this folder"),

@@ -1,4 +1,4 @@
-"""`docs`: one file with every model, whose lineage leads from the API's rows to dashboards."""
+"""`docs` writes one page with every model and the lineage from raw tables to dashboards."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ DASHBOARD = "model.qtickets.v_qtickets_sales_dashboard"
 
 @pytest.fixture(scope="module")
 def page(account: Account) -> str:
-    """The page as it is written on an account that has run."""
+    """Return the page that `docs` writes for an account with marts."""
     result = CliRunner().invoke(app, ["docs", "--no-open"], env=account.environment)
     assert result.exit_code == 0, result.output
     path = Path(account.environment["QTICKETS_HOME"]) / "docs" / "index.html"
@@ -25,7 +25,7 @@ def page(account: Account) -> str:
 
 
 def embedded(page: str, artifact: str) -> dict[str, Any]:
-    """The manifest or the catalogue, from inside the page."""
+    """Return the manifest or the catalog that is embedded in the page."""
     at = page.index(f'"https://schemas.getdbt.com/dbt/{artifact}/')
     start = page.rindex('{"metadata"', 0, at)
     found: dict[str, Any] = json.JSONDecoder().raw_decode(page, start)[0]
@@ -42,7 +42,7 @@ def downstream(manifest: dict[str, Any], node: str) -> set[str]:
     return found
 
 
-def test_the_lineage_leads_from_orders_to_the_dashboard_and_to_who_reads_it(page: str) -> None:
+def test_the_lineage_leads_from_orders_to_the_dashboard_and_its_exposures(page: str) -> None:
     manifest = embedded(page, "manifest")
 
     reached = downstream(manifest, ORDERS)
@@ -56,7 +56,7 @@ def test_the_lineage_leads_from_orders_to_the_dashboard_and_to_who_reads_it(page
     assert "exposure.qtickets.datalens_dashboard" in manifest["child_map"][DASHBOARD]
 
 
-def test_it_begins_with_a_page_of_this_project_and_has_every_column(page: str) -> None:
+def test_the_page_begins_with_the_overview_of_this_project_and_has_every_column(page: str) -> None:
     manifest, catalogue = embedded(page, "manifest"), embedded(page, "catalog")
 
     start_pages = [
@@ -72,7 +72,7 @@ def test_it_begins_with_a_page_of_this_project_and_has_every_column(page: str) -
     assert ORDERS in catalogue["sources"]
 
 
-def test_nothing_secret_is_in_it(page: str, account: Account) -> None:
+def test_the_page_has_no_secrets(page: str, account: Account) -> None:
     secrets = [login.password for login in account.server.logins.values()]
     assert len(secrets) > 1
     assert not [secret for secret in (*secrets, "token-11") if secret in page]

@@ -1,4 +1,4 @@
-"""What a build does with what changed: late refunds, repeated and broken loads, plans, clocks."""
+"""Builds after changes: late refunds, repeated and incomplete loads, plans, time zones."""
 
 import shutil
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def world(own_server: MartsWorld) -> MartsWorld:
 
 
 def _fill(world: MartsWorld) -> None:
-    """Two events, with sales from December to March."""
+    """Insert two events, with sales from December to March."""
     world.empty_raw()
     world.fetched_at = "2026-03-31 09:00:00"
     world.insert("events", event(1), event(2, city_name="Казань"))
@@ -39,7 +39,7 @@ def _fill(world: MartsWorld) -> None:
 
 @dataclass(frozen=True)
 class Story:
-    """All marts, row for row, after each chapter."""
+    """The rows of all marts after each step."""
 
     first_build: dict[str, list[str]]
     same_rows_read_again: dict[str, list[str]]
@@ -91,8 +91,8 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
         if before[name] != after[name]
     }
 
-    # Each day of the show's curve, which has 161 up to today: a ticket less from December on, and
-    # what the show has sold in the end.
+    # The curve of the show has 161 days up to today. All of them change: one ticket fewer from
+    # December on, and a smaller final number of tickets.
     assert changed.pop("fact_qtickets_sales_pace") == (161, 161)
     assert changed.pop("fact_qtickets_refunds_daily") == (0, 1)
     assert changed == {
@@ -119,9 +119,7 @@ def test_a_full_refresh_gives_the_same_tables_as_a_normal_build(story: Story) ->
     assert story.full_refresh == story.refund_of_a_december_sale
 
 
-def test_a_load_cut_between_orders_and_tickets_leaves_yesterdays_sales_in_place(
-    world: MartsWorld,
-) -> None:
+def test_a_load_cut_between_orders_and_tickets_keeps_the_previous_marts(world: MartsWorld) -> None:
     sales = ("--select", "+v_qtickets_sales_dashboard", "+dim_buyers")
     world.build_models(*sales)
     before = world.everything()
@@ -154,7 +152,7 @@ def test_a_price_that_is_not_the_sum_of_its_tickets_warns_and_builds(world: Mart
     ("zone", "now", "dates", "sold_today"),
     [
         # Sales at 12:00 and 23:30 UTC on 31 March: the second is on 1 April in Moscow and in
-        # Vladivostok. A second before a zone's midnight "today" is still the old day.
+        # Vladivostok. One second before midnight in a zone, "today" is still the old day.
         ("Europe/Moscow", "2026-03-31 20:59:59", ["2026-03-31", "2026-04-01"], 1),
         ("Europe/Moscow", "2026-03-31 23:45:00", ["2026-03-31", "2026-04-01"], 1),
         ("Asia/Vladivostok", "2026-03-31 13:59:59", ["2026-03-31", "2026-04-01"], 1),
@@ -184,7 +182,7 @@ def test_dates_and_today_follow_the_reporting_time_zone(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the dbt project, for another plan."""
+    """Return a copy of the dbt project, for another plan."""
     project = tmp_path / "dbt_project"
     shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     return project
@@ -196,7 +194,7 @@ def _write_plan(project: Path, plan: str) -> None:
     )
 
 
-def test_plan_and_sales_stand_side_by_side_and_a_bad_plan_touches_nothing(
+def test_the_plan_is_compared_with_sales_and_a_bad_plan_changes_nothing(
     world: MartsWorld, project: Path
 ) -> None:
     plan = "2026-03-30,1,Москва,2,1000\n2026-03-30,2,,5,2500.50\n2026-03-29,1,москва,0,0\n"

@@ -1,4 +1,4 @@
-"""What the marts mean: each rule with the rows that it is about. All in one world, built once."""
+"""The definitions of the marts, each with example rows. All rows are in one world, built once."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -65,7 +65,7 @@ def _fill(world: MartsWorld) -> None:
         seats(72, 9, 9, 7, snapshot_at=earlier),
         seats(72, None, None, 7, price="0", zone_id=""),
     )
-    # One order, tickets of three shows; two of them in one row.
+    # One order with tickets of three shows. One row has two tickets.
     world.order(
         1,
         MARCH_30,
@@ -77,7 +77,8 @@ def _fill(world: MartsWorld) -> None:
         promo_code_id=9,
         discount_id=8,
     )
-    # Refunded: out of revenue on the sale date, 50 kept; deleted as well, as the service does.
+    # A refunded ticket: it leaves the revenue of the sale date, and 50 rubles are deducted from the
+    # refund. The service also sets `deleted_at`. The second ticket is cancelled.
     world.order(
         2,
         MARCH_30,
@@ -92,7 +93,7 @@ def _fill(world: MartsWorld) -> None:
         buyer_hash="anna",
         utm="[]",
     )
-    # An order that was cancelled whole after it was paid, and one that was never paid.
+    # An order that was cancelled in full after it was paid, and one that was never paid.
     world.order(3, MARCH_30, ticket("1000"), deleted_at=TODAY, buyer_hash="boris", utm="")
     world.order(4, None, ticket("1000"))
     world.order(5, TODAY, ticket("250.25"), utm=None)
@@ -101,10 +102,10 @@ def _fill(world: MartsWorld) -> None:
     world.order(8, MARCH_30, ticket("30", 41), event_id=4)
     world.order(9, MARCH_30, ticket("9000", 41), event_id=4, currency_id="KZT")
     world.order(10, MARCH_30, ticket("77", 991), event_id=99)
-    # The 14 days are today and the 13 before: the 18th is in, the 17th is not (Moscow).
+    # The 14 days are today and the 13 days before: in Moscow the 18th is included, the 17th is not.
     world.order(11, "2026-03-17 21:00:00", ticket("1", 61), event_id=6)
     world.order(12, "2026-03-17 20:59:59", ticket("2", 61), event_id=6)
-    # A newer answer about order 13 has lost a ticket: the newest answer decides.
+    # A newer version of order 13 has one ticket fewer: the newest version counts.
     world.order(13, MARCH_30, ticket("5", 71), ticket("6", 71), event_id=7)
     world.fetched_at = "2026-03-31 09:30:00"
     world.order(13, MARCH_30, ticket("5", 71), event_id=7)
@@ -131,7 +132,7 @@ def test_sold_tickets_are_paid_neither_refunded_nor_cancelled_and_free_ones_coun
     assert day["discount_amount"] == 100
 
 
-def test_gross_less_refunds_less_cancellations_is_revenue_and_what_was_kept_stands_apart(
+def test_gross_less_refunds_less_cancellations_is_revenue_and_deductions_are_separate(
     world: MartsWorld,
 ) -> None:
     day = world.row(DAY_OF_BALLET)
@@ -145,7 +146,7 @@ def test_gross_less_refunds_less_cancellations_is_revenue_and_what_was_kept_stan
 def test_a_refund_is_in_the_second_ledger_on_the_day_of_the_refund(world: MartsWorld) -> None:
     refund = world.row("SELECT * FROM zakaz.fact_qtickets_refunds_daily")
 
-    # 21:30 UTC on the 31st of March is the 1st of April in Moscow.
+    # 21:30 UTC on 31 March is 1 April in Moscow.
     assert refund["refund_date"] == date(2026, 4, 1)
     assert (refund["refunded_amount"], refund["paid_back_amount"]) == (300, 250)
     assert refund["first_sales_date"] == refund["last_sales_date"] == date(2026, 3, 30)
@@ -211,15 +212,15 @@ def test_fourteen_days_are_today_and_the_thirteen_before(world: MartsWorld) -> N
     assert days == [{"sales_date": date(2026, 3, 18)}]
 
 
-def test_capacity_is_of_open_shows_at_their_latest_snapshot(world: MartsWorld) -> None:
+def test_capacity_counts_open_shows_at_their_latest_snapshot(world: MartsWorld) -> None:
     totals = {
         row["event_id"]: (row["tickets_total"], row["tickets_left"])
         for row in world.rows("SELECT * FROM zakaz.dim_events")
     }
 
     assert totals["1"] == (100 + 50 + 0 + 10, 40 + 50 + 0 + 10)
-    assert totals["5"] == (80, 0), "a show that is over is left out, sold out is 0"
-    assert totals["2"] == (0, 0), "an event without shows has nothing to sell, which is known"
+    assert totals["5"] == (80, 0), "a past show is not counted, and a sold-out show has 0 left"
+    assert totals["2"] == (0, 0), "an event without shows has 0 tickets, not an unknown number"
     assert totals["7"] == (None, None), "one unreadable show makes the sum unknown"
     assert totals["99"] == (None, None)
 
@@ -248,7 +249,7 @@ def test_the_newest_answer_decides_which_tickets_an_order_has(world: MartsWorld)
     }
 
 
-def test_a_show_begins_by_the_clock_of_its_city(world: MartsWorld) -> None:
+def test_the_local_start_of_a_show_is_in_the_time_zone_of_its_city(world: MartsWorld) -> None:
     shows = {row["show_id"]: row for row in world.rows("SELECT * FROM zakaz.dim_shows")}
 
     assert shows[11]["start_local"] == "2026-04-20 19:00"
@@ -256,11 +257,11 @@ def test_a_show_begins_by_the_clock_of_its_city(world: MartsWorld) -> None:
         "2026-04-21 01:00",
         date(2026, 4, 21),
     )
-    assert shows[41]["start_date"] == date(2026, 4, 20), "in the reporting time zone"
-    assert shows[61]["time_zone"] == "Europe/Moscow", "the city's zone does not exist"
+    assert shows[41]["start_date"] == date(2026, 4, 20), "the date is in the reporting time zone"
+    assert shows[61]["time_zone"] == "Europe/Moscow", "an invalid zone falls back to Moscow"
 
 
-def test_a_promo_code_says_how_often_it_was_used_and_what_it_gave(world: MartsWorld) -> None:
+def test_a_promo_code_has_its_number_of_uses_and_its_discount(world: MartsWorld) -> None:
     promo = world.row("SELECT * FROM zakaz.fact_qtickets_promo_daily")
 
     assert (promo["promo_code"], promo["discount_name"]) == ("Spring-2026", "Ten percent")
@@ -281,7 +282,7 @@ def test_a_buyer_is_returning_from_the_second_order_on(world: MartsWorld) -> Non
     assert (buyers["boris"]["tickets_sold"], buyers["boris"]["kind"]) == (0, "new")
 
 
-def test_attendance_is_scanned_of_sold(world: MartsWorld) -> None:
+def test_attendance_is_the_share_of_sold_tickets_that_were_scanned(world: MartsWorld) -> None:
     row = world.row("SELECT * FROM zakaz.fact_qtickets_attendance WHERE show_id = 11")
 
     assert (row["tickets_sold"], row["tickets_scanned"]) == (3, 1)
@@ -368,7 +369,8 @@ def test_a_show_is_compared_with_at_least_three_past_shows_of_its_event(world: M
         )
     }
 
-    # 504 is compared as of 10 days before: half was sold by then, so 0 of it tells 0.
+    # Show 504 is compared 10 days before its date, when past shows had sold half of their tickets.
+    # It has sold 6, so 12 are expected. `tickets_so_far` is not part of this comparison.
     assert curve[504] | {"tickets_so_far": 0} == {
         "show_id": 504,
         "compared_with": "event",
@@ -377,12 +379,12 @@ def test_a_show_is_compared_with_at_least_three_past_shows_of_its_event(world: M
         "tickets_so_far": 0,
         "tickets_expected": 12.0,
     }
-    # Nothing in its event or city is over: nothing is expected of it.
+    # Its event and its city have no past show, so there is no expectation.
     assert curve[511]["compared_with"] == "none"
     assert curve[511]["usual_share"] is None and curve[511]["tickets_expected"] is None
 
 
-def test_lists_reach_the_contract_with_their_states(world: MartsWorld) -> None:
+def test_staging_models_of_lists_have_the_status_of_each_row(world: MartsWorld) -> None:
     world.insert("price_shades", {"id": 1, "name": "VIP", "color": "#ff0000"})
     world.insert(
         "clients",
@@ -410,7 +412,9 @@ def test_lists_reach_the_contract_with_their_states(world: MartsWorld) -> None:
     buyers = states("stg_qtickets_api_clients_raw", "client_id", "(email_hash, orders)")
     assert buyers["never bought"] == ("n@", 0)
     assert buyers["anna"] == ("a@", 2)
-    assert buyers["boris"] == (None, 1), "a buyer whose list entry was not loaded has a row as well"
+    assert buyers["boris"] == (None, 1), (
+        "a buyer without a row in the list of clients has a row as well"
+    )
     assert states("stg_qtickets_api_barcodes_raw", "barcode", "status") == {
         "b1": "valid",
         "b2": "scanned",
@@ -422,7 +426,7 @@ def test_lists_reach_the_contract_with_their_states(world: MartsWorld) -> None:
     }
 
 
-def test_the_rules_hold_for_made_up_rows_too(world: MartsWorld) -> None:
+def test_the_unit_tests_of_the_models_succeed(world: MartsWorld) -> None:
     run = world.dbt("test", "--selector", "unit_tests")
 
     assert run.success, run

@@ -1,4 +1,4 @@
-"""Repeated partial rebuilds give the same marts as a full rebuild: docs/partial_rebuilds.md."""
+"""Repeated partial rebuilds give the same marts as a full rebuild (docs/partial_rebuilds.md)."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -52,8 +52,8 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
     world.order(8, None, ticket("120"), buyer_hash="f")
     world.build_models()
 
-    # A refund, a sale, a ticket that is exchanged away, an order that is paid, one that is no
-    # longer, one that gets another buyer.
+    # A refund, a sale, an order that loses a ticket by an exchange, an order that becomes paid, one
+    # that is no longer paid, and one that gets another buyer.
     world.fetched_at = "2026-03-31 10:00:00"
     gone: dict[str, Any] = {"refunded_at": "2026-03-31 09:30:00", "refunded_deduction_amount": "50"}
     world.order(1, "2025-10-29 10:00:00", ticket("500", **gone), ticket("600"), buyer_hash="a")
@@ -67,9 +67,9 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
     buyers = {row["buyer_hash"] for row in world.rows("SELECT buyer_hash FROM zakaz.dim_buyers")}
     assert buyers == {"a", "b", "c", "f", "g"}
 
-    # The only order of a month moves to the next month, over midnight in Moscow, and what its old
-    # version said is merged away; the only order of another month is not paid any more; an event
-    # moves to another city; a code is renamed.
+    # The only order of a month moves to the next month (after midnight in Moscow), and a merge
+    # removes its old version; the only order of another month is no longer paid; an event moves to
+    # another city; a promo code is renamed.
     world.fetched_at = "2026-03-31 11:00:00"
     world.order(3, "2025-11-30 21:00:00", ticket("800"), buyer_hash="a")
     world.raw("OPTIMIZE TABLE zakaz_raw.orders FINAL")
@@ -116,7 +116,7 @@ def test_where_tables_cannot_be_exchanged_nothing_is_rebuilt_partially(
 
 
 def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> list[int]:
-    """Rebuild partially on the present tables; return the months that changed."""
+    """Rebuild the existing tables partially; return the months that changed."""
     changed_since = datetime.fromisoformat(since).replace(tzinfo=timezone.utc)
     if tested:
         settings = world.settings.model_copy(update={"report_now": "2026-03-31 12:00:00"})
@@ -130,7 +130,7 @@ def build_changed(world: MartsWorld, since: str, *, tested: bool = False) -> lis
 @pytest.fixture
 def every_account_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_plan, "PARTIAL_BUILD_FROM_TICKETS", 1)
-    # What the first run fetched would be looked at again for hours.
+    # With the overlap, the rows of the first run would count as changed for hours.
     monkeypatch.setattr(build_plan, "OVERLAP", timedelta())
 
 
@@ -160,7 +160,9 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         second = run_once(settings)
         assert second.marts_state and second.marts_state.raw_until > read_until
         assert planned_since()
-        assert not planned_since(report_now="2026-06-14 12:00:00"), "views say another moment"
+        assert not planned_since(report_now="2026-06-14 12:00:00"), (
+            "the views contain another moment"
+        )
         with monkeypatch.context() as another_day:
             another_day.setattr(build_plan, "_today", lambda _: date(2030, 1, 1))
             assert not planned_since()
@@ -169,14 +171,14 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
         with open_warehouse(settings) as warehouse:
             build_marts(settings, warehouse, *DASHBOARD_ONLY)
         assert marts.snapshot() == partial
-        assert not planned_since(), "somebody has built the tables"
+        assert not planned_since(), "the tables were built outside of a run"
 
         assert run_once(settings).marts.models
         assert planned_since()
         marts.rows(f"OPTIMIZE TABLE {DATABASE}.{sales} FINAL")
-        assert planned_since(), "ClickHouse merges when it likes"
+        assert planned_since(), "a merge is not a change"
         marts.rows(f"DELETE FROM {DATABASE}.{sales} WHERE quantity = 1")
-        assert not planned_since(), "somebody has changed a table"
+        assert not planned_since(), "a table was changed outside of a run"
 
         assert run_once(settings).marts.models
         assert planned_since()
@@ -194,11 +196,11 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
             at_once.setattr("pipelines.run.build_marts", another_begins)
             world.sell(tickets=1, price=500)
             assert run_once(settings).marts.models
-        assert not planned_since(), "another machine's run was under way"
+        assert not planned_since(), "a run on another machine was active"
 
         assert run_once(settings).marts.models
         assert planned_since()
         server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
         with pytest.raises(ServiceError):
             run_once(settings)
-        assert not planned_since(), "the run before failed"
+        assert not planned_since(), "the previous run failed"

@@ -1,4 +1,4 @@
-"""Alerts, received by a real HTTP server: one for each incident, one when it is resolved."""
+"""Alerts, received by a real HTTP server: one per incident, and one when it is resolved."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ BOT = "123456789:abcdefghijklmnopqrstuvwxyz123456789"
 
 
 class Receiver(ThreadingHTTPServer):
-    """Records what is posted to it; answers with `status`, and records only if that is 200."""
+    """Answers posts with `status`, and records them if that is 200."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -151,7 +151,7 @@ def test_an_alert_that_cannot_be_delivered_is_logged_and_sent_again(
 
     result = account.command(**told)
 
-    assert result.exit_code == 3, "an alert does not change how a run ends"
+    assert result.exit_code == 3, "an alert does not change the exit code of a run"
     assert "could not be delivered to the webhook" in result.stderr
     assert "HTTP 502" in result.stderr.splitlines()[-1]
     assert "a-secret" not in result.output

@@ -1,4 +1,4 @@
-"""Backups: a restore ends in identical marts, a failed one changes nothing, old ones go."""
+"""Backups: a restore gives identical marts, a failed one changes nothing, old ones are removed."""
 
 from pathlib import Path
 
@@ -49,8 +49,8 @@ def test_a_restore_ends_in_identical_marts_from_which_the_next_run_continues(
     assert later != marts
     assert restored == marts
     assert restored_runs == runs
-    assert restored_there == there, "nothing is left beside"
-    assert account.snapshot() == later, "the next run reads what came after the backup"
+    assert restored_there == there, "a restore leaves no other tables"
+    assert account.snapshot() == later, "the next run loads the changes since the backup"
 
 
 def test_a_restore_that_fails_changes_nothing(account: Account) -> None:
@@ -73,7 +73,7 @@ def test_a_restore_that_fails_changes_nothing(account: Account) -> None:
     assert tables(account) == there
 
 
-def test_old_backups_go_and_named_ones_stay(account: Account) -> None:
+def test_old_backups_are_removed_and_named_ones_stay(account: Account) -> None:
     assert backup(account, "backup", "named").exit_code == 0
     made = []
     for _ in range(3):
@@ -91,14 +91,14 @@ def test_old_backups_go_and_named_ones_stay(account: Account) -> None:
 
 
 @pytest.mark.parametrize("name", ["../out", "a b", "'; DROP", ""])
-def test_names_that_could_lead_elsewhere_are_refused(account: Account, name: str) -> None:
+def test_invalid_names_of_backups_are_refused(account: Account, name: str) -> None:
     result = backup(account, "restore", name, "--replace")
 
     assert result.exit_code == 2
     assert "is no name for a backup" in result.stderr
 
 
-def test_where_nothing_was_loaded_there_is_nothing_to_back_up(
+def test_before_the_first_load_there_is_nothing_to_back_up(
     account: Account, tmp_path: Path
 ) -> None:
     result = backup(account, "backup", QTICKETS_HOME=str(tmp_path / "home"))

@@ -1,4 +1,4 @@
-"""What the service or ClickHouse may do wrong: one clear line, an exit code, marts as they were."""
+"""Errors of the service or ClickHouse: one clear line, an exit code, and unchanged marts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def service() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def environment(service: Any, server: LocalServer, home: Any) -> dict[str, str]:
-    """The environment of a live run on a "remote" server: the embedded one by address."""
+    """Return the environment of a live run on the embedded server, given by its address."""
     return {
         **service_variables(service.url, "right-token", home),
         "QTICKETS_RETRY_SECONDS": "1",
@@ -52,7 +52,7 @@ def marts_of_a_good_run(environment: dict[str, str], server: LocalServer) -> Mar
 
 
 def change_first_row(change: Callable[[dict[str, Any]], Any]) -> Callable[[Any], Any]:
-    """A fault that changes the first row of an answer."""
+    """Return a fault that changes the first row of an answer."""
 
     def mutate(payload: Any) -> Any:
         rows = [dict(row) for row in payload["data"]]
@@ -65,7 +65,7 @@ def change_first_row(change: Callable[[dict[str, Any]], Any]) -> Callable[[Any],
 
 @dataclass
 class Case:
-    """What goes wrong, and what the operator must read."""
+    """An error, and the message that the operator must see."""
 
     says: tuple[str, ...]
     exit_code: int
@@ -181,7 +181,7 @@ def test_bad_input_ends_the_run_with_one_clear_line_and_leaves_the_marts(
     with going_wrong(service, case.faults):
         result = command(environment | variables)
 
-    # What was tried before is in warnings; what failed is said once, and last.
+    # Retries and fallbacks are warnings; the failure is reported once, in the last line.
     *before_it, last_line = [line for line in result.stderr.splitlines() if line.strip()]
     assert result.exit_code == case.exit_code, result.output
     assert last_line.startswith("Failed: "), result.stderr

@@ -1,4 +1,4 @@
-"""Full build, partial build or none: a table of cases, without a server."""
+"""The choice between a full build, a partial build and none, without a server."""
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone

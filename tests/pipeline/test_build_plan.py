@@ -1,4 +1,4 @@
-"""Runs without new rows build no marts, unless something else has changed."""
+"""A run without new rows builds no marts, unless something else has changed."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -33,7 +33,7 @@ def test_marts_are_rebuilt_unless_nothing_has_changed(
         assert (quiet.rows, quiet.marts.models) == (0, 0)
         assert quiet.marts_state == first.marts_state
         quiet = run_once(settings)
-        assert quiet.marts.models == 0, "a run that built nothing passes the state on"
+        assert quiet.marts.models == 0, "a run without a build keeps the state"
 
         with open_warehouse(settings) as warehouse:
             assert current_state(settings, warehouse)
@@ -46,20 +46,22 @@ def test_marts_are_rebuilt_unless_nothing_has_changed(
 
         marts.rows("TRUNCATE TABLE zakaz.fact_qtickets_sales_daily")
         repaired = run_once(settings)
-        assert repaired.rows == 0 and repaired.marts.models, "somebody has changed a mart"
+        assert repaired.rows == 0 and repaired.marts.models, "a mart was changed outside of a run"
         assert marts.snapshot() == built
 
         world.sell(tickets=2, price=500)
         report = run(settings, Console(quiet=True), skip_marts=True)
         assert report.rows and not report.marts.models
         late = run_once(settings)
-        assert late.rows == 0 and late.marts.models, "rows of the last run are not in the marts"
+        assert late.rows == 0 and late.marts.models, (
+            "the rows of the previous run are not in the marts"
+        )
 
         server.faults.append(Fault("/orders", kind="status", status=403, body="json"))
         with pytest.raises(ServiceError):
             run_once(settings)
         server.faults.clear()
-        assert run_once(settings).marts.models, "the last run failed"
+        assert run_once(settings).marts.models, "the previous run failed"
 
         marts.rows(
             "ALTER TABLE zakaz.meta_job_runs UPDATE metrics = replaceRegexpOne(metrics,"

@@ -1,4 +1,4 @@
-"""`check`: each thing that can be wrong is found and named, and looking changes nothing."""
+"""`check` finds and names each problem, and writes nothing."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.support.paths import PROJECT
 
 
 def checked(account: Account, **variables: str) -> tuple[dict[str, dict[str, Any]], Result]:
-    """What `check --format json` says, by the name of each check."""
+    """Return the answer of `check --format json` by the names of the checks, and the result."""
     result = account.command("check", "--format", "json", **variables)
     answer = json.loads(result.stdout)
     assert answer["status"] == "error" or result.exit_code == 0, result.output
@@ -27,7 +27,7 @@ def checked(account: Account, **variables: str) -> tuple[dict[str, dict[str, Any
 
 
 def stored(account: Account) -> list[dict[str, Any]]:
-    """Return every part of every table of the project: any write would change them."""
+    """Return every part of every table of the project. Any write would change them."""
     return account.rows(
         "SELECT database, table, name, rows FROM system.parts"
         " WHERE active AND startsWith(database, 'zakaz') ORDER BY ALL"
@@ -51,7 +51,7 @@ def test_after_a_run_all_checks_pass_and_nothing_is_written(account: Account) ->
     assert {line.split()[1] for line in lines.replace("freshness ", "").splitlines()} == {"ok"}
 
 
-def test_a_probe_imports_neither_dlt_nor_dbt(account: Account) -> None:
+def test_check_imports_neither_dlt_nor_dbt(account: Account) -> None:
     result = subprocess.run(
         [sys.executable, "-X", "importtime", PROJECT / "pipelines" / "qtickets.py", "check"],
         env=os.environ | account.environment,
@@ -193,7 +193,7 @@ def test_before_the_first_run_no_files_are_created(account: Account, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_thing_to_do_at_the_same_time_is_refused(account: Account) -> None:
+def test_a_second_subcommand_is_refused(account: Account) -> None:
     result = account.command("check", "bootstrap")
 
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""What an operator reads when ClickHouse fails: a table of drivers' texts and lines."""
+"""The lines that an operator reads for the error messages of the ClickHouse drivers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The command as a user calls it: a process of its own, a server given by its address."""
+"""The command as a user calls it: in a separate process, with a server given by its address."""
 
 import os
 import subprocess
@@ -71,7 +71,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_a_server(
     service: Any, empty_server: LocalServer, own_home: Path, tmp_path: Path
 ) -> dict[str, str]:
-    """A live run on a "remote" ClickHouse: the embedded one, given by address and logins."""
+    """Return the environment of a live run on the embedded server, given by address and logins."""
     return {
         **service_variables(service.url, TOKEN, own_home),
         "HOME": str(tmp_path / "user"),
@@ -88,7 +88,7 @@ def files_below(folder: Path) -> set[Path]:
 
 
 def tables(server: LocalServer) -> list[dict[str, Any]]:
-    """Every table of the project on the server, with its rows."""
+    """Return every table of the project on the server, with its number of rows."""
     return query(
         server,
         "transformer",
@@ -152,7 +152,7 @@ def test_bootstrap_makes_every_table_and_view_empty_and_lists_them(
     assert listed >= CONTRACT
     assert {row["name"] for row in tables(empty_server)} >= CONTRACT
     assert marts.rows("SELECT * FROM zakaz.v_qtickets_sales_dashboard") == []
-    assert len(service.requests) == asked_before, "bootstrap needs no service"
+    assert len(service.requests) == asked_before, "bootstrap sends no request to the service"
 
 
 def test_a_lost_token_does_not_fill_live_marts_with_demo_sales(

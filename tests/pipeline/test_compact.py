@@ -1,4 +1,4 @@
-"""`compact`: what nobody reads goes, and no number of the marts changes by it."""
+"""`compact` removes data that nothing reads, and changes no number of the marts."""
 
 from collections.abc import Iterator
 from datetime import timezone
@@ -16,7 +16,7 @@ HISTORY = "zakaz.fact_qtickets_inventory_history"
 
 @pytest.fixture(scope="module")
 def years(account: Account) -> Iterator[Account]:
-    """The account with snapshots of 90 days: of each event its own, one show less in the past."""
+    """The account with 90 days of snapshots of seats. Some shows have none in the afternoon."""
     assert account.command("--skip-marts").exit_code == 0
     account.raw("CREATE TABLE zakaz_raw.kept AS zakaz_raw.inventory")
     account.raw("INSERT INTO zakaz_raw.kept SELECT * FROM zakaz_raw.inventory")
@@ -27,9 +27,9 @@ def years(account: Account) -> Iterator[Account]:
         " free_quantity + n AS free_quantity)"
         " FROM (SELECT * FROM zakaz_raw.inventory FINAL) AS i"
         " CROSS JOIN (SELECT number AS n FROM numbers(1, 6480)"
-        # Around each border every one; else every second hour.
+        # All snapshots around the ages at which thinning starts, else one in two hours.
         " WHERE n % 6 = 0 OR n BETWEEN 480 AND 560 OR n BETWEEN 4280 AND 4400) AS moments"
-        # One show's seats are read no longer after midday: its last snapshot of a day is older.
+        # The seats of these shows are not read after midday: their last snapshot of a day is older.
         " WHERE NOT (i.show_id % 3 = 0 AND toHour(i.snapshot_at - INTERVAL 20 * n MINUTE) > 12)"
     )
     yield account
@@ -38,7 +38,7 @@ def years(account: Account) -> Iterator[Account]:
 
 
 def built(account: Account) -> list[dict[str, object]]:
-    """The history, built anew as of the world's moment."""
+    """Rebuild the history as of the world's present moment, and return its rows."""
     settings = Settings(
         **{  # type: ignore[arg-type]
             "qtickets_home": Path(account.environment["QTICKETS_HOME"]),
@@ -75,14 +75,18 @@ def test_snapshots_get_fewer_with_age_and_the_history_stays(years: Account) -> N
     now = account.rows("SELECT * FROM zakaz.stg_qtickets_api_inventory_raw")
     for row in now:
         key = (row["event_id"], row["snapshot_ts"])
-        assert (row["tickets_total"], row["tickets_left"]) == whole[key], "a part of an event"
+        assert (row["tickets_total"], row["tickets_left"]) == whole[key], (
+            "a snapshot lost a part of its event"
+        )
     assert len(now) < len(whole)
     again = account.command("compact", REPORT_NOW=report_now(account))
     assert again.exit_code == 0, again.output
     assert "inventory" not in again.stdout, "nothing is left to remove"
 
 
-def test_old_versions_records_and_states_go_and_the_next_run_continues(account: Account) -> None:
+def test_old_versions_records_and_states_are_removed_and_the_next_run_continues(
+    account: Account,
+) -> None:
     assert account.command().exit_code == 0
     marts = account.snapshot()
     account.raw(
@@ -93,7 +97,7 @@ def test_old_versions_records_and_states_go_and_the_next_run_continues(account: 
         "INSERT INTO zakaz.meta_job_starts SELECT 'qtickets_api', generateUUIDv4(),"
         " now() - INTERVAL 500 DAY, 'live'"
     )
-    # As many runs as two months have: a state of each, long ago.
+    # Old states of 150 runs.
     account.raw(
         "INSERT INTO zakaz_raw._dlt_pipeline_state SELECT s.* REPLACE ("
         " s.version - 1000 - n AS version, s.created_at - INTERVAL 50 DAY AS created_at,"
@@ -128,5 +132,5 @@ def test_old_versions_records_and_states_go_and_the_next_run_continues(account: 
     assert account.command().exit_code == 0
     bodies = [body for _, _, body, _ in list(account.service.requests)[asked:]]
     assert "payed_at" in str(bodies)
-    assert "1970-01-01" not in str(bodies), "the position is still known"
+    assert "1970-01-01" not in str(bodies), "the cursor was lost"
     assert account.snapshot() == marts

@@ -1,4 +1,4 @@
-"""The configuration: from which places, which first; what is said when wrong, what is hidden."""
+"""The configuration: its sources and their precedence, its error messages, hidden secrets."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def command(*arguments: str, **variables: str) -> Result:
 
 
 def in_force(*arguments: str, **variables: str) -> dict[str, tuple[str, str]]:
-    """(value, origin) by variable, as `config` says."""
+    """Return (value, origin) by variable, as `config` shows them."""
     result = command("config", "--format", "json", *arguments, **variables)
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)["values"]
@@ -127,11 +127,11 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
         assert "/no/such/file: No such file or directory" in output
         assert "either CLICKHOUSE_PASSWORD or CLICKHOUSE_PASSWORD_FILE" in output
         assert "to-hide" not in output
-    assert "REPORT_TZ" in shown.stdout, "what is wrong is shown with its origin all the same"
+    assert "REPORT_TZ" in shown.stdout, "an invalid value is shown with its origin too"
     assert list(tmp_path.iterdir()) == [tmp_path / "empty"]
 
 
-def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.env").write_bytes(b"QTICKETS_TOKEN=\xff\xfe\x00")
 
     for flags in ((), ("config",)):

@@ -1,7 +1,7 @@
-"""Failures around a run: another run, a full disk, ClickHouse, the clock, signals.
+"""Runs that fail because of another run, a full disk, ClickHouse, the clock or a signal.
 
-One line on stderr says what happened, the exit code says of which kind it was, and the next run
-makes the data right.
+One line on stderr says what happened, the exit code gives the kind of failure, and the next run
+repairs the data.
 """
 
 import os
@@ -44,13 +44,13 @@ def service(world: World) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of the server of these tests, which some of them kill."""
+    """The QTICKETS_HOME of the server of these tests, which some of them kill."""
     return tmp_path_factory.mktemp("crashes")
 
 
 @pytest.fixture(scope="module")
 def mortal(folder: Path) -> Iterator[LocalServer]:
-    """The server. After it was killed, it is started again at the same address."""
+    """The server. If a test killed it, it is started again at the same address."""
     http_port, native_port = quiet_ports(2)
     with running_server(
         folder, database=DATABASE, http_port=http_port, native_port=native_port
@@ -60,7 +60,7 @@ def mortal(folder: Path) -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def runs(service: Any, mortal: LocalServer, fork_server: ForkServer, folder: Path) -> RunLauncher:
-    """Runs on the server, after a complete one."""
+    """A launcher of runs on the server, after one complete run."""
     environment = live_environment(
         mortal, service.url, folder / "home", report_now=utc_text(EVENING)
     )
@@ -73,7 +73,7 @@ def runs(service: Any, mortal: LocalServer, fork_server: ForkServer, folder: Pat
 
 
 @pytest.mark.parametrize("phase", ["extract", "load"])
-def test_of_two_runs_at_once_the_second_leaves_and_the_first_is_right(
+def test_of_two_runs_at_once_the_second_exits_and_the_first_is_right(
     phase: str, runs: RunLauncher, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 1)
@@ -101,7 +101,7 @@ def small_disk(folder: Path, free: int) -> Iterator[int]:
     """Put `folder` on a file system with `free` bytes left.
 
     Yields:
-        0, or a limit on the size of a file if this user may not mount a file system.
+        0, or a limit on the size of files if this user may not mount a file system.
     """
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
     folder.mkdir()
@@ -134,7 +134,9 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_next_one_with_space_is_r
     assert unfinished(mortal) == {}
 
 
-def test_a_home_that_cannot_be_made_is_one_line(runs: RunLauncher, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_reported_in_one_line(
+    runs: RunLauncher, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("no folder")
 
     run = runs.start(QTICKETS_HOME=str(tmp_path / "file" / "home"))
@@ -143,11 +145,11 @@ def test_a_home_that_cannot_be_made_is_one_line(runs: RunLauncher, tmp_path: Pat
     assert "QTICKETS_HOME" in run.only_error_line and "cannot be written" in run.only_error_line
 
 
-# ClickHouse goes away -----------------------------------------------------------------------------
+# ClickHouse stops ---------------------------------------------------------------------------------
 
 
 def server_process(server: LocalServer) -> int:
-    """Return the process of a server: the one with the path of its folder in its arguments."""
+    """Return the id of the server process, found by the path of its folder in its arguments."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             arguments = path.read_bytes().split(b"\0")
@@ -159,7 +161,7 @@ def server_process(server: LocalServer) -> int:
 
 
 @pytest.mark.parametrize("phase, number", [("load", 40), ("marts", 150)])
-def test_when_clickhouse_dies_under_a_run_it_says_so_and_the_next_run_is_right(
+def test_when_clickhouse_dies_during_a_run_it_says_so_and_the_next_run_is_right(
     phase: str, number: int, runs: RunLauncher, mortal: LocalServer, world: World, folder: Path
 ) -> None:
     happen(world, 20 + number)
@@ -208,14 +210,14 @@ def test_a_refund_is_seen_although_the_clock_was_set_back_an_hour_before_the_run
 
 
 def litter(folder: Path) -> None:
-    """Turn every file into one that a crash of the machine might leave: truncated, or garbage."""
+    """Truncate every file or fill it with garbage, as a crash of the machine might."""
     draw = random.Random(1)
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         content = path.read_bytes()
         path.write_bytes(draw.choice([b"", content[: len(content) // 2], draw.randbytes(100)]))
 
 
-def test_the_working_folder_may_be_gone_old_or_garbage(
+def test_the_working_folder_may_be_missing_old_or_corrupt(
     runs: RunLauncher, mortal: LocalServer, world: World, tmp_path: Path
 ) -> None:
     home, kept = Path(runs.environment["QTICKETS_HOME"]), tmp_path / "kept"
@@ -246,7 +248,7 @@ def test_the_working_folder_may_be_gone_old_or_garbage(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 @pytest.mark.parametrize("phase", ["load", "marts"])
-def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
+def test_a_run_stops_on_a_signal_with_one_line_and_the_next_is_right(
     phase: str, number: int, runs: RunLauncher, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 50)
@@ -271,7 +273,7 @@ def test_a_run_told_to_stop_stops_at_once_with_one_line_and_the_next_is_right(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_a_run_that_waits_for_the_service_stops_at_once_too(
+def test_a_run_that_waits_for_the_service_stops_immediately_too(
     number: int, runs: RunLauncher, service: Any, mortal: LocalServer, world: World
 ) -> None:
     happen(world, 60)

@@ -1,4 +1,4 @@
-"""What `check` says about given facts: tables of cases, without a service or a server."""
+"""The results of `check` for given facts, without a service or a server."""
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -42,7 +42,7 @@ def run(hours_ago: float, status: str = "ok", message: str = "", **metrics: Any)
         (500, {"data": []}, "error", "answered HTTP 500"),
     ],
 )
-def test_only_a_list_of_orders_shows_that_the_service_is_well(
+def test_the_service_is_healthy_only_if_it_answers_with_a_list_of_orders(
     http_status: int, body: Any, status: Status, words: str
 ) -> None:
     found = judge_response("https://qtickets.ru/orders", http_status, body, 7)

@@ -1,4 +1,4 @@
-"""Less than a run (`--resources`), more than one (`--full-refresh`), less said (`--quiet`)."""
+"""The options `--resources`, `--full-refresh` and `--quiet`, and invalid options."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from tests.support.clickhouse import Marts
 
 
 def lose_old_orders(account: Account) -> int:
-    """Deletes raw orders that no ordinary run reads again; returns how many."""
+    """Delete raw orders that no ordinary run reads again; return their number."""
     old = "payed AND payed_at < (SELECT max(payed_at) FROM zakaz_raw.orders) - INTERVAL 8 DAY"
     ids = [row["id"] for row in account.raw(f"SELECT id FROM zakaz_raw.orders FINAL WHERE {old}")]
     listed = ", ".join(map(str, ids))
@@ -27,20 +27,20 @@ def lose_old_orders(account: Account) -> int:
 
 
 def versions(account: Account) -> dict[str, int]:
-    """Rows of each raw table as a reader sees them, old versions not counted."""
+    """Return the number of rows of each raw table, without old versions."""
     return {
         table: account.raw(f"SELECT count() AS rows FROM zakaz_raw.{table} FINAL")[0]["rows"]
         for table in ("orders", "tickets", "events", "shows", "promo_codes", "discounts")
     }
 
 
-def test_a_full_refresh_reads_everything_anew_and_doubles_nothing(account: Account) -> None:
+def test_a_full_refresh_reads_everything_again_without_duplicates(account: Account) -> None:
     marts, rows = account.snapshot(), versions(account)
     seats = account.raw("SELECT count() AS rows FROM zakaz_raw.inventory")[0]["rows"]
     assert lose_old_orders(account) > 20
 
     assert account.command("--skip-marts").exit_code == 0
-    assert versions(account)["orders"] < rows["orders"], "an ordinary run reads what is new"
+    assert versions(account)["orders"] < rows["orders"], "an ordinary run reads only new orders"
     result = account.command("--full-refresh")
 
     assert result.exit_code == 0, result.output
@@ -118,9 +118,7 @@ def test_a_first_run_of_some_datasets_leaves_the_orders_to_the_next(
         (("--quiet", "--verbose"), "one at a time"),
     ],
 )
-def test_flags_that_cannot_be_meant_are_refused(
-    account: Account, flags: tuple[str, ...], words: str
-) -> None:
+def test_invalid_flags_are_refused(account: Account, flags: tuple[str, ...], words: str) -> None:
     asked = len(account.service.requests)
 
     result = account.command(*flags)
@@ -130,7 +128,7 @@ def test_flags_that_cannot_be_meant_are_refused(
     assert len(account.service.requests) == asked
 
 
-def test_quiet_says_nothing_unless_something_fails(account: Account) -> None:
+def test_quiet_prints_nothing_unless_something_fails(account: Account) -> None:
     good = account.command("--quiet", "--skip-marts")
     check = account.command("--quiet", "check")
     bad = account.command("--quiet", QTICKETS_TOKEN="wrong")

@@ -1,4 +1,4 @@
-"""Which alerts an event causes: a table of cases, without delivery and files."""
+"""The alerts that each event causes, without delivery."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ LATE = Check("freshness orders", "warning", "Late")
 
 
 def known(*kinds: str, notified: tuple[str, ...] = ("webhook",)) -> AlertState:
-    """A state with open incidents that were all delivered."""
+    """Return a state with open incidents, all of them delivered."""
     incidents = {kind: Incident(BEFORE, f"first {kind}", notified) for kind in kinds}
     return AlertState(incidents, last_success=BEFORE)
 
@@ -41,7 +41,7 @@ def known(*kinds: str, notified: tuple[str, ...] = ("webhook",)) -> AlertState:
 def after(
     state: AlertState, event: Event, *targets: str, delivered: bool = True
 ) -> tuple[AlertState, list[Message]]:
-    """The state and the messages after an event, all of them delivered or none."""
+    """Return the state and the messages after an event; all messages are delivered, or none."""
     state, messages = decide(state, event, NOW, targets=targets or ("webhook",), stale_hours=6)
     for message in messages if delivered else ():
         state = record_delivery(state, message)
@@ -71,9 +71,9 @@ def after(
         (known(), HealthChecked((STALE, STALE_EVENTS)), ["the data are stale"], ["stale"]),
         (known("check home_disk"), HealthChecked((DISK,)), [], ["check home_disk"]),
         (known("check home_disk", "stale"), HealthChecked((FRESH,)), ["recovered"], []),
-        # ClickHouse did not answer: nobody knows whether the data are still stale.
+        # ClickHouse did not answer, so it is unknown whether the data are still stale.
         (known("stale"), HealthChecked(()), [], ["stale"]),
-        # A check does not end what a run has reported, and does not repeat it.
+        # A check neither resolves nor repeats an incident that a run has reported.
         (known("failure 3"), HealthChecked((LAST_RUN,)), [], ["failure 3"]),
         (known(), HealthChecked((LAST_RUN,)), ["check last_run failed"], ["check last_run"]),
     ],
@@ -85,10 +85,10 @@ def test_each_incident_is_reported_once_and_its_end_once(
 
     assert [message.title for message in messages] == titles
     assert open_kinds is None or list(state.incidents) == open_kinds
-    assert [message.title for message in after(state, event)[1]] == [], "it is not repeated"
+    assert [message.title for message in after(state, event)[1]] == [], "an alert is not repeated"
 
 
-def test_a_message_has_what_happened_and_a_recovery_what_is_over_since_when() -> None:
+def test_a_message_says_what_happened_and_a_recovery_what_was_resolved() -> None:
     stale = HealthChecked((STALE, STALE_EVENTS))
     _, [message] = after(known(), stale)
     _, [recovery] = after(known("failure 3", "stale"), RunSucceeded())
@@ -106,7 +106,7 @@ def test_a_message_has_what_happened_and_a_recovery_what_is_over_since_when() ->
     assert no_success.text == "No run has succeeded for 30 hours. Last error: HTTP 502"
 
 
-def test_what_was_not_delivered_is_returned_again_until_it_is() -> None:
+def test_an_undelivered_message_is_returned_again_until_it_is_delivered() -> None:
     state, first = after(known(), FAILED, delivered=False)
     state, second = after(state, FAILED)
     state, recovery = after(state, RunSucceeded(), delivered=False)
@@ -118,7 +118,7 @@ def test_what_was_not_delivered_is_returned_again_until_it_is() -> None:
     assert state.resolved == {}
 
 
-def test_each_target_hears_of_an_incident_once_and_of_its_end_only_if_it_knew() -> None:
+def test_each_target_gets_an_alert_once_and_a_recovery_only_after_an_alert() -> None:
     state, _ = after(known(), FAILED, "webhook")
     state, messages = after(state, FAILED, "webhook", "telegram")
     assert [message.target for message in messages] == ["telegram"]
@@ -130,7 +130,7 @@ def test_each_target_hears_of_an_incident_once_and_of_its_end_only_if_it_knew() 
     assert state.resolved == {}, "a target that is no longer configured is not kept"
 
 
-def test_a_new_failure_takes_back_a_recovery_that_was_not_delivered() -> None:
+def test_a_new_failure_discards_a_recovery_that_was_not_delivered() -> None:
     state, _ = after(known("failure 3"), RunSucceeded(), delivered=False)
     assert list(state.resolved) == ["webhook"]
 
@@ -150,7 +150,7 @@ def test_the_state_that_is_written_is_read_again(tmp_path: Path) -> None:
     assert _read_state(tmp_path / "missing.json") == AlertState()
 
 
-def test_the_state_of_the_version_before_is_read_so_that_nothing_is_repeated(
+def test_the_state_of_the_previous_version_is_read_so_that_no_alert_is_repeated(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "alerts.json"

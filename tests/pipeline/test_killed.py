@@ -1,4 +1,4 @@
-"""Runs that are killed at chosen points; the run after each of them makes the data right.
+"""Runs that are killed at chosen points. The run after each of them repairs the data.
 
 The service is the sandbox over HTTP; ClickHouse is a server given by its address.
 """
@@ -27,8 +27,8 @@ from tests.support.worlds import EVENING, SEED, happen, small_world, utc_text
 def points(name: str, **count: int) -> Any:
     """Return `count` points of each phase, drawn by the seed, one in each equal part of the phase.
 
-    Points of the last third of a phase are given by their event: its number varies with threads and
-    with what there is to load.
+    Points in the last third of a phase are given by their event instead, because its number varies
+    with threads and with the rows to load.
     """
     draw = random.Random(f"{SEED} {name}")
     return [
@@ -40,7 +40,7 @@ def points(name: str, **count: int) -> Any:
 
 FIRST_RUN = [
     *points("first run", begin=1, extract=1, normalize=1, load=1),
-    # Tables are created one by one, in any order.
+    # Tables are created in any order.
     Point("load", event=f"CREATE TABLE `{RAW}`.`orders`"),
 ]
 LATER_RUN = [
@@ -56,7 +56,7 @@ MONTHS = [Point("extract", 0.45), Point("load", 0.5)]
 
 @dataclass
 class Place:
-    """A service and a server, with the events and the results of runs that are not disturbed."""
+    """A service and a server, with the events and the results of undisturbed runs."""
 
     server: LocalServer
     world: World
@@ -76,7 +76,7 @@ class Place:
 
     @cached_property
     def months(self) -> tuple[Events, list[tuple[str, str]]]:
-        """The events of a first run in parts of a month, and the windows that it requests."""
+        """The events of a first run that loads month by month, and the windows that it requests."""
         drop_databases(self.server)
         self.service.requests.clear()
         seen = self.runs.complete("--skip-marts", orders_at_once=20).events
@@ -98,7 +98,7 @@ def place(
 
 @contextmanager
 def naming(run: Run) -> Iterator[None]:
-    """Have a failure name the point at which the run was killed."""
+    """Add the point at which the run was killed to the message of a failed assertion."""
     try:
         yield
     except AssertionError as error:
@@ -119,7 +119,7 @@ def windows_asked(service: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("point", FIRST_RUN, ids=str)
-def test_a_first_run_killed_anywhere_is_made_good_by_the_next(point: Point, place: Place) -> None:
+def test_a_first_run_killed_anywhere_is_repaired_by_the_next(point: Point, place: Place) -> None:
     drop_databases(place.server)
 
     run = place.runs.kill(point, place.first, "--skip-marts")
@@ -132,7 +132,7 @@ def test_a_first_run_killed_anywhere_is_made_good_by_the_next(point: Point, plac
 
 
 @pytest.mark.parametrize("point", LATER_RUN, ids=str)
-def test_a_later_run_killed_anywhere_is_made_good_by_the_next(point: Point, place: Place) -> None:
+def test_a_later_run_killed_anywhere_is_repaired_by_the_next(point: Point, place: Place) -> None:
     happen(place.world, LATER_RUN.index(point))
 
     run = place.runs.kill(point, place.later, "--skip-marts")
@@ -146,7 +146,7 @@ def test_a_later_run_killed_anywhere_is_made_good_by_the_next(point: Point, plac
 
 
 @pytest.mark.parametrize("point", MARTS, ids=str)
-def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
+def test_a_build_of_the_marts_killed_anywhere_is_repaired_by_the_next(
     point: Point, place: Place
 ) -> None:
     happen(place.world, 1000 + MARTS.index(point))
@@ -161,7 +161,7 @@ def test_a_build_of_the_marts_killed_anywhere_is_made_good_by_the_next(
     check_recorded(place.server, killed)
 
 
-def test_after_all_these_kills_every_mart_is_that_of_a_history_without_any(place: Place) -> None:
+def test_after_all_these_kills_the_marts_equal_those_of_a_history_without_any(place: Place) -> None:
     happen(place.world, 2000)
     place.runs.complete()
     after_kills = raw_rows(place.server), marts_rows(place.server)
@@ -174,7 +174,7 @@ def test_after_all_these_kills_every_mart_is_that_of_a_history_without_any(place
 
 
 @pytest.mark.parametrize("point", MONTHS, ids=str)
-def test_history_killed_in_some_month_goes_on_after_the_months_that_are_done(
+def test_history_killed_in_some_month_continues_after_the_completed_months(
     point: Point, place: Place
 ) -> None:
     seen, windows = place.months
@@ -182,7 +182,7 @@ def test_history_killed_in_some_month_goes_on_after_the_months_that_are_done(
 
     run = place.runs.kill(point, seen, "--skip-marts", orders_at_once=20)
     killed = unfinished(place.server)
-    # The first load makes the tables, each further one completes a month.
+    # The first load creates the tables, each further one completes a month.
     loads = Marts(place.server).raw(f"SELECT count() AS done FROM {RAW}._dlt_loads")[0]["done"] - 1
     place.service.requests.clear()
     place.runs.complete("--skip-marts", orders_at_once=20)

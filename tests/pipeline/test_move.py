@@ -1,4 +1,4 @@
-"""`move`: data and state arrive on a server whole, or not at all."""
+"""`move` copies all data and the state to another server, or nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,14 @@ from tests.support.live_environment import clickhouse_variables
 
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """Another ClickHouse, known by its address and logins only."""
+    """Another ClickHouse, known only by its address and logins."""
     with running_server(tmp_path_factory.mktemp("remote"), database=DATABASE) as server:
         yield server
 
 
 @pytest.fixture
 def address(account: Account, remote: LocalServer) -> dict[str, str]:
-    """The variables of that server; its databases are emptied."""
+    """Return the variables of that server, after dropping its databases."""
     drop_databases(remote)
     return {
         "QTICKETS_PII_SALT_FILE": str(Path(account.environment["QTICKETS_HOME"], "pii_salt")),
@@ -35,7 +35,7 @@ def moved(account: Account, variables: dict[str, str]) -> Result:
 
 
 def rows_there(remote: LocalServer) -> int:
-    """All rows of all tables of the project."""
+    """Return the number of rows in all tables of the project."""
     found = query(
         remote,
         "transformer",
@@ -76,7 +76,7 @@ def test_everything_arrives_and_the_next_run_continues_there(
     )
     assert run["orders"] < account.world.count() / 2, "history was read again"
     assert "payed_at" in bodies
-    assert "1970-01-01" not in bodies, "the position has come along"
+    assert "1970-01-01" not in bodies, "the cursor was not copied"
     assert marts == there.snapshot()
 
 
@@ -105,7 +105,7 @@ def test_a_copy_that_fails_leaves_nothing_behind(
         ({"QTICKETS_HOME": "/nowhere"}, "no embedded ClickHouse"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+def test_an_invalid_move_is_refused_before_anything_is_written(
     account: Account,
     remote: LocalServer,
     address: dict[str, str],

@@ -1,4 +1,4 @@
-"""Tickets of the Partners API, an API of its own with a key of its own."""
+"""Tickets of the Partners API, a separate API with a separate key."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def service(world: World) -> Iterator[Server]:
 
 
 def dry_run(service: Server, home: Path, tickets: list[int], token: str) -> Result:
-    """A dry run before any load, which needs no ClickHouse."""
+    """Make a dry run before any load. It needs no ClickHouse."""
     variables = {
         "QTICKETS_TOKEN": "token-7",
         "QTICKETS_BASE_URL": service.url,
@@ -42,14 +42,14 @@ def dry_run(service: Server, home: Path, tickets: list[int], token: str) -> Resu
 
 @pytest.fixture
 def tickets(world: World) -> list[int]:
-    """Three tickets that were sold."""
+    """Return three tickets that were sold."""
     sold = [
         ticket["id"] for order in world.orders() if order["payed"] for ticket in order["baskets"]
     ]
     return sold[:3]
 
 
-def test_a_dry_run_counts_them(service: Server, tmp_path: Path, tickets: list[int]) -> None:
+def test_a_dry_run_counts_the_tickets(service: Server, tmp_path: Path, tickets: list[int]) -> None:
     result = dry_run(service, tmp_path / "home", tickets, token="token-7")
 
     assert result.exit_code == 0, result.output
@@ -68,7 +68,9 @@ def test_a_missing_key_is_named_and_the_token_is_not_blamed(
     assert "QTICKETS_TOKEN" not in result.stderr
 
 
-def test_a_refused_key_leaves_them_out(service: Server, tmp_path: Path, tickets: list[int]) -> None:
+def test_with_a_refused_key_the_tickets_are_skipped(
+    service: Server, tmp_path: Path, tickets: list[int]
+) -> None:
     result = dry_run(service, tmp_path / "home", tickets, token="another-key")
 
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""The program: which command its arguments name, options around it, and `DRY_RUN=true`."""
+"""The program: subcommands, options that all of them share, and `DRY_RUN=true`."""
 
 import subprocess
 import sys

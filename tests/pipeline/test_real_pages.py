@@ -1,4 +1,4 @@
-"""Live answers of the service, served over HTTP, go the whole way; every number is compared."""
+"""Recorded live answers are loaded over HTTP, and every number in the marts is compared."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def test_every_number_of_the_live_pages_reaches_the_marts(
     assert report.load.observed.findings.withheld == set()
 
 
-def test_nobody_in_the_live_pages_is_found_in_the_raw_tables(
+def test_no_personal_data_of_the_live_pages_is_in_the_raw_tables(
     service: Server, settings_for: Callable[..., Settings], marts: Marts
 ) -> None:
     run(settings_for(service.url), Console(quiet=True), skip_marts=True)

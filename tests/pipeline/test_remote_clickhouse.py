@@ -1,8 +1,8 @@
-"""A ClickHouse somewhere else: TLS with an authority of one's own, users with little, a cluster.
+"""A remote ClickHouse: TLS with a private certificate authority, users with few grants, a cluster.
 
-TLS is real: a process-wide pair of sockets in front of the local server that decrypts what comes
-and passes it on, for both protocols. A cluster is not to be had here; what would be stated to it
-is recorded, and carried out by the local server without what only a cluster knows.
+TLS is real: for both protocols, a proxy in front of the local server decrypts the connections.
+The cluster is simulated: statements are recorded, and the local server executes them without the
+clauses that only a cluster understands.
 """
 
 import re
@@ -45,11 +45,11 @@ from tests.support.runs import MODELS_ONLY, dashboard_only
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
 
-# In front of the server ---------------------------------------------------------------------------
+# Proxies in front of the server -------------------------------------------------------------------
 
 
 class Front:
-    """Listens, and passes on what comes to a port of this machine, in a way of its own."""
+    """A proxy for a port of this machine. Subclasses define how it forwards a connection."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -70,7 +70,7 @@ class Front:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _connected(self) -> socket.socket:
-        """A connection to the server."""
+        """Open a connection to the server."""
         server = socket.create_connection(("127.0.0.1", self._to))
         _send_at_once(server)
         return server
@@ -80,12 +80,12 @@ class Front:
 
 
 def _send_at_once(connection: socket.socket) -> None:
-    """As clients and servers do; otherwise the second part of a message waits for 40 ms."""
+    """Disable Nagle's algorithm, which would delay the second part of a message by 40 ms."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
 
 class TlsFront(Front):
-    """Decrypts what it passes on."""
+    """A proxy that terminates TLS."""
 
     def __init__(self, certificate: trustme.LeafCert, port: int) -> None:
         self.connections = 0
@@ -122,7 +122,7 @@ def _pass_on(source: socket.socket, sink: socket.socket) -> None:
 
 @dataclass
 class Fronts:
-    """The server's two protocols behind TLS, and the authority that vouches for them."""
+    """Both protocols of the server behind TLS, and the authority that issued the certificate."""
 
     authority: Path
     http: TlsFront
@@ -131,7 +131,7 @@ class Fronts:
 
 @contextmanager
 def tls_fronts(server: LocalServer, folder: Path, name: str) -> Iterator[Fronts]:
-    """TLS in front of the server, with a certificate made out to `name`."""
+    """Put TLS in front of the server, with a certificate issued to `name`."""
     authority = trustme.CA()
     certificate = authority.issue_cert(name)
     fronts = Fronts(
@@ -162,7 +162,7 @@ def service() -> Iterator[Any]:
 
 @pytest.fixture
 def plain(service: Any, empty_server: LocalServer, tmp_path: Path) -> dict[str, str]:
-    """The environment of a live run on the server by its address, without TLS."""
+    """Return the environment of a live run on the server, given by its address, without TLS."""
     return {
         **service_variables(service.url, "right-token", tmp_path / "home"),
         **clickhouse_variables(empty_server),
@@ -171,7 +171,7 @@ def plain(service: Any, empty_server: LocalServer, tmp_path: Path) -> dict[str, 
 
 @pytest.fixture
 def secure(plain: dict[str, str], fronts: Fronts) -> dict[str, str]:
-    """The same over TLS, with the authority that the server's certificate comes from."""
+    """Return the same environment with TLS and the authority of the server's certificate."""
     return plain | {
         "CLICKHOUSE_PORT": str(fronts.http.port),
         "CLICKHOUSE_NATIVE_PORT": str(fronts.native.port),
@@ -181,9 +181,9 @@ def secure(plain: dict[str, str], fronts: Fronts) -> dict[str, str]:
 
 
 class ForgetfulFront(Front):
-    """Takes no further request on a connection that was idle for a moment.
+    """A proxy that closes a connection if a request arrives after a short idle time.
 
-    As a server does whose keep-alive runs out just when the request is under way.
+    It simulates a server whose keep-alive expires while the request is on its way.
     """
 
     def __init__(self, port: int, patience: float = 0.1) -> None:
@@ -214,7 +214,7 @@ def command(environment: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments), env=environment)
 
 
-def test_a_connection_that_the_server_closes_under_a_statement_fails_no_run(
+def test_a_connection_that_the_server_closes_during_a_statement_fails_no_run(
     plain: dict[str, str], empty_server: LocalServer
 ) -> None:
     front = ForgetfulFront(empty_server.http_port)
@@ -229,14 +229,14 @@ def test_a_connection_that_the_server_closes_under_a_statement_fails_no_run(
 
 
 def the_line(result: Result) -> str:
-    """The only line on stderr."""
+    """Return the only line on stderr."""
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("Failed: ")
     return lines[0]
 
 
-def test_a_whole_run_over_tls_with_an_authority_of_ones_own(
+def test_a_full_run_over_tls_with_a_private_certificate_authority(
     secure: dict[str, str], fronts: Fronts, marts: Marts
 ) -> None:
     before = fronts.http.connections, fronts.native.connections
@@ -246,7 +246,7 @@ def test_a_whole_run_over_tls_with_an_authority_of_ones_own(
 
     assert result.exit_code == 0, result.output
     assert marts.rows("SELECT count() AS days FROM zakaz.fact_qtickets_sales_daily")[0]["days"]
-    # Nothing but the two fronts was in the environment: all went through them.
+    # The environment has only the ports of the two proxies, so all connections used TLS.
     assert fronts.http.connections > before[0]
     assert fronts.native.connections > before[1]
 
@@ -262,7 +262,7 @@ def test_without_checking_certificates_every_client_connects_to_any(
     assert marts.raw("SELECT count() AS orders FROM zakaz_raw.orders")[0]["orders"]
     given: dict[str, Any] = {name.lower(): value for name, value in unchecked.items() if value}
     settings = Settings(**given)
-    # dbt's client by itself, which needs no model for it.
+    # This tests the client of dbt alone, without building a model.
     from dbt.cli.main import dbtRunner
 
     with open_warehouse(settings) as warehouse, environment(dbt_environment(settings, warehouse)):
@@ -279,7 +279,7 @@ def another_authority(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("authority", ["none", "another"])
-def test_a_certificate_of_an_unknown_authority_is_one_line(
+def test_a_certificate_of_an_unknown_authority_is_reported_in_one_line(
     authority: str, secure: dict[str, str], another_authority: Path
 ) -> None:
     path = {"none": "", "another": str(another_authority)}[authority]
@@ -291,7 +291,7 @@ def test_a_certificate_of_an_unknown_authority_is_one_line(
     assert "CLICKHOUSE_CA_CERT" in the_line(result)
 
 
-def test_a_certificate_made_out_to_another_name_is_one_line(
+def test_a_certificate_for_another_name_is_reported_in_one_line(
     secure: dict[str, str], server: LocalServer, tmp_path: Path
 ) -> None:
     with tls_fronts(server, tmp_path, "clickhouse.example.org") as other:
@@ -309,7 +309,7 @@ def test_a_certificate_made_out_to_another_name_is_one_line(
     assert "CLICKHOUSE_HOST" in the_line(result)
 
 
-def test_tls_to_a_port_without_it_is_one_line(
+def test_tls_to_a_port_without_tls_is_reported_in_one_line(
     secure: dict[str, str], plain: dict[str, str]
 ) -> None:
     result = command(secure | {"CLICKHOUSE_PORT": plain["CLICKHOUSE_PORT"]})
@@ -319,7 +319,7 @@ def test_tls_to_a_port_without_it_is_one_line(
     assert "CLICKHOUSE_SECURE" in the_line(result)
 
 
-def test_a_tls_port_asked_without_tls_is_one_line(
+def test_a_plain_request_to_a_tls_port_is_reported_in_one_line(
     secure: dict[str, str], plain: dict[str, str]
 ) -> None:
     result = command(plain | {"CLICKHOUSE_PORT": secure["CLICKHOUSE_PORT"]})
@@ -328,7 +328,7 @@ def test_a_tls_port_asked_without_tls_is_one_line(
     assert "CLICKHOUSE_SECURE" in the_line(result)
 
 
-def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(
+def test_a_missing_or_invalid_authority_file_is_a_configuration_error(
     secure: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "garbage.pem").write_text("no certificate")
@@ -341,7 +341,7 @@ def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(
         assert path in the_line(result)
 
 
-def test_the_ports_are_those_of_tls_unless_given() -> None:
+def test_with_tls_the_default_ports_are_those_of_tls() -> None:
     plain, secure = Settings(), Settings(clickhouse_secure=True)
     given = Settings(clickhouse_secure=True, clickhouse_port=443)
 
@@ -350,7 +350,7 @@ def test_the_ports_are_those_of_tls_unless_given() -> None:
     assert (given.clickhouse_port, given.clickhouse_native_port) == (443, 9440)
 
 
-# Users with less than they need -------------------------------------------------------------------
+# Users with missing grants ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_the_ports_are_those_of_tls_unless_given() -> None:
         ("CLICKHOUSE_TRANSFORM", f"CREATE DATABASE ON {DATABASE}.*"),
     ],
 )
-def test_a_missing_grant_is_one_line_that_names_it_and_the_user(
+def test_a_missing_grant_is_reported_in_one_line_that_names_it_and_the_user(
     role: str, lacks: str, plain: dict[str, str], empty_server: LocalServer
 ) -> None:
     reader = empty_server.logins["reader"]
@@ -380,7 +380,7 @@ def test_a_missing_grant_is_one_line_that_names_it_and_the_user(
         ("transformer", "SELECT, SHOW ON `zakaz_raw`.*", "SELECT"),
     ],
 )
-def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
+def test_a_grant_that_is_missing_in_the_middle_of_a_run_is_reported_in_one_line_too(
     user: str,
     without: str,
     lacks: str,
@@ -416,20 +416,20 @@ def test_a_grant_that_is_missed_in_the_middle_of_a_run_is_one_line_too(
 CLUSTER = "shop"
 CHANGES_TABLES = re.compile(r"(CREATE|DROP|RENAME|EXCHANGE|ALTER|TRUNCATE)\b", re.I)
 MAKES_A_TABLE = re.compile(r"create (or replace )?table", re.I)
-# The adapter tries out whether tables can be exchanged on the server it talks to; the rows that
-# fail a test are kept on that server too.
+# The adapter tests on the connected server alone whether tables can be exchanged. Rows that fail a
+# data test are stored on that server alone, too.
 OF_ONE_SERVER = ("__dbt_exchange_test_", f"{DATABASE}_dbt_test__audit`.")
 
 
 @dataclass
 class Cluster:
-    """What was stated to a cluster, comments taken out."""
+    """A simulated cluster: records the statements that it gets, without comments."""
 
     statements: list[str] = field(default_factory=list)
     shards: int = 1
 
     def on_one_server(self, statement: str) -> str:
-        """Records a statement, and turns it into one for a server without a cluster."""
+        """Record a statement, and return it rewritten for a server without a cluster."""
         self.statements.append(re.sub(r"/\*.*?\*/|--[^\n]*", "", statement, flags=re.S))
         if "SYSTEM SYNC REPLICA" in statement:
             return "SELECT 1"
@@ -447,7 +447,7 @@ class Cluster:
 
     @property
     def changes(self) -> list[str]:
-        """Statements about databases and tables that every replica has to carry out."""
+        """The statements about databases and tables that every replica has to execute."""
         stated = [" ".join(statement.split()) for statement in self.statements]
         return [
             statement
@@ -459,7 +459,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(empty_server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Both drivers state to a cluster of which the local server is the only replica."""
+    """A cluster whose only replica is the local server, for both drivers."""
     cluster = Cluster()
 
     def stating(owner: type, name: str) -> None:
@@ -484,7 +484,7 @@ def on_a_cluster(plain: dict[str, str]) -> Settings:
     return Settings(**given, clickhouse_cluster=CLUSTER)
 
 
-def test_on_a_cluster_every_table_is_made_everywhere_and_replicates_itself(
+def test_on_a_cluster_every_table_is_created_on_all_replicas_and_replicated(
     cluster: Cluster, on_a_cluster: Settings, server: LocalServer
 ) -> None:
     bootstrap(on_a_cluster, Console(quiet=True))
@@ -511,7 +511,7 @@ def test_on_a_cluster_every_table_is_made_everywhere_and_replicates_itself(
         assert query(server, "loader", f"SELECT formatQuery('{literal}') AS parsed")
 
 
-def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
+def test_on_a_cluster_a_partial_rebuild_copies_unchanged_rows_without_deletes(
     cluster: Cluster, on_a_cluster: Settings
 ) -> None:
     models = ("--select", "+dim_buyers", "fact_qtickets_sales_daily", *MODELS_ONLY)
@@ -544,7 +544,7 @@ def test_on_a_cluster_what_did_not_change_is_copied_not_masked(
     ("name", "shards", "says"),
     [("shop", 2, "has 2 shards"), ("store", 1, "has no such cluster. It has: shop.")],
 )
-def test_a_cluster_that_is_unknown_or_has_shards_is_refused_before_anything_is_made(
+def test_a_cluster_that_is_unknown_or_has_shards_is_refused_before_anything_is_created(
     name: str, shards: int, says: str, cluster: Cluster, on_a_cluster: Settings
 ) -> None:
     cluster.shards = shards
@@ -556,7 +556,7 @@ def test_a_cluster_that_is_unknown_or_has_shards_is_refused_before_anything_is_m
     assert cluster.changes == []
 
 
-def test_a_single_server_is_stated_nothing_of_clusters(server: LocalServer) -> None:
+def test_a_single_server_gets_no_cluster_clauses(server: LocalServer) -> None:
     with open_warehouse(Settings(clickhouse_host="x")) as warehouse:
         assert isinstance(warehouse, Warehouse)
         assert (warehouse.on_cluster, warehouse.engine("MergeTree")) == ("", "MergeTree")

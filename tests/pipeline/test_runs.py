@@ -1,4 +1,4 @@
-"""Runs one after the other: nothing new changes nothing; what happened meanwhile is followed."""
+"""Successive runs: the marts follow every change of the account, and change for no other reason."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ def now() -> datetime:
     return datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 
 
-def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing(
+def test_runs_follow_sales_refunds_and_the_clock_and_repetition_changes_nothing(
     now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
 ) -> None:
     world = world_until(now, tenge_event=True)
@@ -38,7 +38,7 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
         run_once(settings_for(server.url, report_now=report_now(world)))
         assert marts.snapshot() == first, "a run with nothing new changed the marts"
 
-        # Forty days without a run, in whose midst: refunds and cancellations of old sales.
+        # Forty days without a run; after twenty of them, old sales are refunded and cancelled.
         world.advance(24 * 20)
         world.sell(tickets=3, price=1234.5)
         paid = [order for order in world.orders() if order["payed"] and not order["deleted_at"]]
@@ -64,7 +64,7 @@ def test_sales_refunds_and_the_clock_are_followed_and_repetition_changes_nothing
     assert [run["status"] for run in runs] == ["ok"] * 4
 
 
-def test_an_account_without_any_sales_has_empty_marts_and_a_green_run(
+def test_an_account_without_any_sales_has_empty_marts_and_a_successful_run(
     now: datetime, settings_for: Callable[..., Settings], run_once: Runner, marts: Marts
 ) -> None:
     world = World(orders=1, seed=1, start=now, end=now + timedelta(days=90), now=now)
@@ -82,7 +82,7 @@ def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_histo
     with serve(world) as server:
         settings = settings_for(server.url)
         run(settings, Console(quiet=True), skip_marts=True)
-        # The next day people come to the shows; many bought their tickets weeks ago.
+        # On the next day people come to the shows. Many bought their tickets weeks ago.
         world.advance(25)
         held = [
             show for event in world.events() for show in event["shows"] if _held(show, world.now)
@@ -112,6 +112,6 @@ def test_scans_of_old_orders_arrive_with_the_daily_reading_without_reading_histo
 
 
 def _held(show: Row, now: datetime) -> bool:
-    """Whether the show was open within the last day."""
+    """Return whether the show was open within the last day."""
     opens, ends = (datetime.fromisoformat(show[name]) for name in ("open_date", "finish_date"))
     return opens <= now and ends >= now - timedelta(days=1)

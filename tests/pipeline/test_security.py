@@ -1,7 +1,7 @@
-"""No secret and no person in anything that runs leave behind or show, data folder included.
+"""Runs write and show no secrets and no personal data.
 
-One home with everything in it: the embedded ClickHouse, dlt's and dbt's folders, the page. Files
-are read as they are and unpacked, tables through queries, the process list while a run is on.
+The tests search the output, the process list, every table, and every file in QTICKETS_HOME: the
+folders of the embedded ClickHouse, dlt and dbt, and the page. Compressed files are unpacked.
 """
 
 import gzip
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.slow
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 TOKEN = "a-token-that-must-never-be-written-down"
-# Where a secret belongs: the files of mode 600 that are there for it.
+# The files for secrets, with mode 600.
 SECRETS_OF_ITS_OWN = {"credentials.json", "pii_salt"}
 
 
 @dataclass
 class Traces:
-    """What runs left and showed, as texts by where they were found."""
+    """Texts that runs wrote or showed, by the place where they were found."""
 
     home: Path
     world: World
@@ -58,9 +58,9 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Traces:
     folder = tmp_path_factory.mktemp("traces")
     world = World(orders=150, seed=5, start=NOW - timedelta(days=60), end=NOW, now=NOW)
     traces = Traces(folder / "home", world)
-    # A folder that others may look into, made by someone who did not think of it.
+    # A folder that already exists and is readable for everyone.
     traces.home.mkdir(mode=0o755)
-    # Held for as long as the test: the embedded server forgets its log of queries when it stops.
+    # The server stays up for all runs: an embedded server loses its query log when it stops.
     with serve(world, token=TOKEN) as service, running_server(traces.home) as server:
         environment = {
             "PATH": os.environ["PATH"],
@@ -107,7 +107,7 @@ def call(traces: Traces, environment: dict[str, str], *flags: str, code: int) ->
 
 
 def watch_processes(seen: set[str], over: threading.Event) -> None:
-    """What everyone on the machine can see of its processes."""
+    """Collect the command lines of all processes, which every user of the machine can read."""
     while not over.wait(0.1):
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -134,7 +134,7 @@ def read_files(traces: Traces, when: str) -> None:
 
 
 def read_tables(traces: Traces, server: LocalServer) -> None:
-    """Every row of every table, the server's own log of queries included."""
+    """Read every row of every table, including the query log of the server."""
     tables = query(
         server,
         "transformer",
@@ -149,8 +149,8 @@ def read_tables(traces: Traces, server: LocalServer) -> None:
         traces.tables[f"{database}.{name}"] = text
 
 
-def test_everything_was_looked_at(traces: Traces) -> None:
-    """What must be found is found, so what is not found is not there."""
+def test_every_kind_of_output_is_searched(traces: Traces) -> None:
+    """Check that the search finds known words, so that a secret would be found too."""
     event = str(traces.world.events()[0]["name"])
 
     assert event in traces.tables["zakaz.dim_events"]
@@ -183,7 +183,7 @@ def test_no_secret_is_written_or_shown(traces: Traces) -> None:
 
 
 def found_in(text: str, words: list[str], folder: Path) -> set[str]:
-    """Which of the words are in the text: grep looks for thousands of them at once."""
+    """Return the words that are in the text. grep searches for thousands of them at once."""
     (folder / "words").write_text("\n".join(words))
     (folder / "text").write_text(text, errors="surrogatepass")
     looked = subprocess.run(
@@ -197,7 +197,7 @@ def found_in(text: str, words: list[str], folder: Path) -> set[str]:
     return set(looked.stdout.decode().splitlines())
 
 
-def test_nobody_who_bought_a_ticket_is_written_or_shown(traces: Traces, tmp_path: Path) -> None:
+def test_no_personal_data_of_buyers_is_written_or_shown(traces: Traces, tmp_path: Path) -> None:
     people = [text for text in traces.world.personal_data(100_000) if len(text) >= 6]
     event = str(traces.world.events()[0]["name"])
     everything = "\n".join(traces.everything.values())
@@ -212,10 +212,10 @@ def test_nobody_who_bought_a_ticket_is_written_or_shown(traces: Traces, tmp_path
     assert found_in(everything, [event], tmp_path) == {event}
 
 
-def test_what_a_run_writes_is_its_users_alone(traces: Traces) -> None:
+def test_only_the_user_of_a_run_can_read_its_files(traces: Traces) -> None:
     reached = list(traces.home.iterdir())
     for path in reached:
-        # What is in a folder that is closed to others cannot be reached by them.
+        # Files in a folder without access for others are not accessible to them either.
         assert not path.stat().st_mode & 0o077, f"{path.stat().st_mode:o} {path}"
     assert len(reached) > 4
-    assert not (traces.home.parent / "user").exists(), "nothing in the user's home"
+    assert not (traces.home.parent / "user").exists(), "a run wrote into the home of the user"

@@ -1,4 +1,4 @@
-"""What the command writes to a terminal, and to a log: colours, progress, or neither."""
+"""The output of the command on a terminal and in a log: colours, progress, or neither."""
 
 import os
 import pty
@@ -28,7 +28,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
 
 
 def on_a_terminal(variables: dict[str, str], *flags: str) -> str:
-    """All that a terminal is sent."""
+    """Run the command on a terminal, and return its output."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*OFFLINE, *flags], stdin=theirs, stdout=theirs, stderr=theirs, env=variables
@@ -38,7 +38,7 @@ def on_a_terminal(variables: dict[str, str], *flags: str) -> str:
     try:
         while some := os.read(ours, 4096):
             sent += some
-    except OSError:  # the other side has closed
+    except OSError:  # The process has closed the terminal.
         pass
     os.close(ours)
     assert process.wait(timeout=60) == 0, sent
@@ -76,7 +76,7 @@ def test_a_log_gets_whole_lines_without_colours_progress_or_wrapping(
     assert ESCAPE not in done.stdout + done.stderr
     assert "\r" not in done.stdout
     lines = done.stdout.splitlines()
-    assert len(lines) == 4, "the announcement, where to, and two lines of counts"
+    assert len(lines) == 4, "the source, the destination, and two lines of counts"
     assert len(lines[0]) > 40
     assert done.stderr == ""
 

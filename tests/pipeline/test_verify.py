@@ -1,4 +1,4 @@
-"""`verify` and the dry run: what they promise about an environment."""
+"""`verify` checks an environment step by step, and a dry run writes nothing."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tests.support.paths import PROJECT
 
 
 def verified(account: Account, **variables: str) -> tuple[subprocess.CompletedProcess[str], str]:
-    """How the verification ended, and its report."""
+    """Run `verify`; return its result and its report."""
     home = Path((account.environment | variables)["QTICKETS_HOME"])
     before = set(home.glob("reports/*.md"))
     result = subprocess.run(
@@ -82,7 +82,7 @@ def test_a_dry_run_on_loaded_databases_writes_no_row_and_no_state(account: Accou
     home = Path(account.environment["QTICKETS_HOME"])
 
     def everything() -> list[object]:
-        """Each row of each table, dlt's state and job log included; dlt's and dbt's files."""
+        """Return the rows of every table, including dlt's state and the job log, and all files."""
         tables = [
             row["name"]
             for database in ("zakaz", "zakaz_raw")
@@ -93,7 +93,7 @@ def test_a_dry_run_on_loaded_databases_writes_no_row_and_no_state(account: Accou
         ]
         hashes = account.rows(
             " UNION ALL ".join(
-                # As text: the hash of a row with a null in it would be null.
+                # Rows are hashed as text, because the hash of a row with a null would be null.
                 f"SELECT '{table}' AS name, count() AS rows,"
                 " sum(cityHash64(toString(tuple(*)))) AS content"
                 f" FROM {table}{' FINAL' if is_versioned(table) else ''}"
@@ -118,4 +118,4 @@ def test_a_dry_run_on_loaded_databases_writes_no_row_and_no_state(account: Accou
     assert result.exit_code == 0, result.output
     assert "orders with" in result.stdout
     assert after == before
-    assert everything() != before, "a run would have been seen"
+    assert everything() != before, "a real run changes the tables"

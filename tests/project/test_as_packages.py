@@ -1,4 +1,4 @@
-"""Parts of the project in another one: the dlt source as a copy, the dbt project as a package."""
+"""Use in other projects: the dlt source as a copied folder, the dbt project as a package."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from tests.support.source_example import SOURCE_README, call, load_the_example
 
 
 def dbt(folder: Path, *commands: list[str]) -> None:
-    """Commands of dbt in another folder; it is imported once for all of them."""
+    """Run dbt commands in another folder, in one process, because importing dbt is slow."""
     script = """
 import json, sys
 from dbt.cli.main import dbtRunner
@@ -46,7 +46,7 @@ def test_the_source_copied_into_another_folder_loads_into_files_as_its_readme_sa
 
 
 def resources_of_the_readme() -> Iterator[dict[str, str]]:
-    """The table of resources, a row each, by its header."""
+    """Yield the rows of the table of resources in the README, as dicts by its header."""
     lines = re.findall(r"^\|(.*)\|$", SOURCE_README, re.M)
     header, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
     for row in rows:
@@ -91,7 +91,7 @@ def world(server: LocalServer, home: Path) -> Iterator[MartsWorld]:
         yield world
 
 
-def test_a_dbt_project_elsewhere_builds_its_model_on_this_one_as_a_package(
+def test_another_dbt_project_builds_on_this_one_as_a_package(
     world: MartsWorld, tmp_path: Path
 ) -> None:
     login = world.warehouse.transformer
@@ -157,4 +157,4 @@ def test_a_dbt_project_elsewhere_builds_its_model_on_this_one_as_a_package(
     assert world.rows("SELECT * FROM zakaz.their_plan") == [
         {"sales_date": date(2026, 3, 31), "plan_tickets": 10, "fact_tickets": 2}
     ]
-    assert not list((PROJECT / "dbt_project").glob("target")), "nothing is written into ours"
+    assert not list((PROJECT / "dbt_project").glob("target")), "dbt wrote into this project"

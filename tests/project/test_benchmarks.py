@@ -1,6 +1,6 @@
-"""The cost of loading in requests, statements, files, rows and bytes, which must not grow.
+"""The cost of loading in requests, statements, files, rows and bytes must not grow.
 
-Seconds depend on the machine, so `python -m benchmarks` measures them instead.
+Times depend on the machine, so `python -m benchmarks` measures them instead.
 """
 
 import math
@@ -42,7 +42,7 @@ def loads(file: OrderFile, tmp_path_factory: pytest.TempPathFactory) -> dict[int
 
 def test_a_load_asks_for_each_page_once(loads: dict[int, Cost]) -> None:
     for orders, cost in loads.items():
-        # And the number of orders, the time of the service, and the proof of its filters.
+        # Two more for the number of orders and the time of the service, three to prove the filters.
         assert cost.counts["requests"] == math.ceil(orders / PER_PAGE) + 2 + 3
 
 
@@ -57,7 +57,7 @@ def test_statements_depend_on_the_number_of_windows_not_on_their_rows(
 
 def test_files_depend_on_the_number_of_windows_not_on_their_rows(loads: dict[int, Cost]) -> None:
     for cost in loads.values():
-        # An insert is a file of dlt and becomes a part of a table; ClickHouse's log may add some.
+        # Each insert is a file of dlt and becomes a part. Logs of ClickHouse may add parts.
         assert cost.counts["inserts"] <= cost.counts["parts written"] <= cost.counts["inserts"] + 4
 
 
@@ -67,7 +67,7 @@ def test_rows_are_written_once_and_read_once(file: OrderFile, loads: dict[int, C
         # The state of dlt and the query log of ClickHouse add some rows.
         assert cost.rows <= cost.counts["rows written"] <= cost.rows + 500
     small, large = loads.values()
-    # Both read the same rows of system tables, except for those that a new connection reads.
+    # Both loads read the same rows of system tables, except for those that a new connection reads.
     read = large.counts["rows read"] - small.counts["rows read"]
     assert read <= 1.3 * (large.rows - small.rows)
 
@@ -100,5 +100,5 @@ def test_a_run_with_nothing_new_costs_the_same_whatever_the_history(
             quiet[months] = (len(asked), cost.counts["statements"], cost.counts["inserts"])
 
     assert quiet[4] == quiet[1]
-    # New payments, changes, and three questions that prove that filters are understood.
+    # One request for new payments, one for changes, and three to prove the filters.
     assert quiet[1][0] <= 2 + 3

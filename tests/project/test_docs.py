@@ -1,4 +1,4 @@
-"""What the documents say is so: links, variables, exit codes, alerts, and SQL that runs."""
+"""The documents are correct: links, variables, commands, exit codes, alerts and SQL."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ DOCUMENTS = sorted(
 )
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text()
 
-# Set by options of `run`, and by tests.
+# These are set by options of `run` and by tests.
 NOT_FOR_PEOPLE = {"QTICKETS_OFFLINE", "QTICKETS_RESOURCES", "QTICKETS_CHANGED_SINCE", "REPORT_NOW"}
 VARIABLES = {name.upper() for name in Settings.model_fields} - NOT_FOR_PEOPLE
 
@@ -33,7 +33,7 @@ def without_code(text: str) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """Anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors that GitHub generates for the headings of a document."""
     headings = re.findall(
         r"^#+ (.*)$", re.sub(r"```.*?```", "", path.read_text(), flags=re.S), re.M
     )
@@ -88,7 +88,7 @@ def test_no_document_names_a_variable_that_does_not_exist(path: Path) -> None:
 
 def test_no_document_runs_a_module_that_does_not_exist() -> None:
     packages = {folder.parent.name for folder in PROJECT.glob("*/__init__.py")}
-    # The changelog also has the commands of former versions.
+    # The changelog also names commands of former versions.
     texts = [path.read_text() for path in DOCUMENTS if path.name != "CHANGELOG.md"]
     found = {module for text in texts for module in re.findall(r"python -m ([\w.]*\w)", text)}
     ours = {module for module in found if module.partition(".")[0] in packages}
@@ -107,7 +107,7 @@ def test_the_runbook_has_a_chapter_for_each_exit_code(code: ExitCode) -> None:
     assert re.search(rf"^### {int(code)}: ", RUNBOOK, re.M)
 
 
-def test_the_runbook_knows_each_alert() -> None:
+def test_the_runbook_explains_each_alert() -> None:
     operations = PROJECT / "pipelines" / "operations"
     alerts = (operations / "incidents.py").read_text()
     checks = [operations / "check.py", *(operations / "checks").glob("*.py")]
@@ -124,7 +124,7 @@ def test_the_runbook_knows_each_alert() -> None:
 
 @pytest.fixture(scope="module")
 def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
-    """Sold, refunded and changed tickets of yesterday and today."""
+    """A world with sold, refunded and changed tickets of yesterday and today."""
     now = datetime.now(timezone.utc)
     with marts_world(home) as world:
         world.fetched_at = f"{now - timedelta(hours=3):%Y-%m-%d %H:%M:%S}"
@@ -151,7 +151,7 @@ def rows(world: MartsWorld, sql: str, **parameters: Any) -> list[dict[str, Any]]
     return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
 
-def test_the_runbooks_sql_follows_a_number_down_to_what_was_read(world: MartsWorld) -> None:
+def test_the_runbooks_sql_traces_a_number_to_its_raw_rows(world: MartsWorld) -> None:
     last_runs, _, dashboard, days, tickets, as_read, versions = runbook_sql()
 
     assert rows(world, last_runs) == []
@@ -169,7 +169,9 @@ def test_the_runbooks_sql_follows_a_number_down_to_what_was_read(world: MartsWor
                 row["amount"] for row in of_day if row["order_id"] == order
             )
     assert len(rows(world, as_read, order_id=1)) == 1, "the lost ticket is not shown"
-    assert len(rows(world, versions, order_id=1)) in (1, 2), "a merge may have dropped the older"
+    assert len(rows(world, versions, order_id=1)) in (1, 2), (
+        "a merge may have removed the older version"
+    )
 
 
 def test_the_runbooks_sql_counts_the_rows_that_fail_a_data_test(world: MartsWorld) -> None:
@@ -178,7 +180,7 @@ def test_the_runbooks_sql_counts_the_rows_that_fail_a_data_test(world: MartsWorl
     assert world.dbt(*data_tests).success
     assert rows(world, failed) == []
 
-    # An order of which one ticket was not loaded.
+    # An order with two tickets, one of which was not loaded.
     world.order(4, "2026-03-30 10:00:00", ticket("100"), baskets_count=2)
 
     assert not world.dbt(*data_tests).success

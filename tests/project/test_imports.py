@@ -1,4 +1,4 @@
-"""What importing a package costs, and what it must not do to the process that imports it."""
+"""Importing a package is cheap and does not change the process."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tests.support.paths import PROJECT
 
 
 def modules_after(statement: str) -> set[str]:
-    """Return the modules that are loaded in a new process after a statement."""
+    """Return the modules that are loaded after a statement in a new process."""
     program = f"{statement}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True

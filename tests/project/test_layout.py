@@ -1,4 +1,4 @@
-"""The direction of imports: from the commands to the source, from servers to data, never back."""
+"""The direction of imports: from the commands to the source, and never back."""
 
 import ast
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ COMMAND = "pipelines.qtickets"
 
 
 def modules(package: str) -> dict[str, Path]:
-    """Return the files of a package by the names of their modules."""
+    """Return the files of a package by module name."""
     return {
         ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
         for path in (PROJECT / package.replace(".", "/")).rglob("*.py")
@@ -40,7 +40,7 @@ def modules(package: str) -> dict[str, Path]:
 
 
 def imports(module: str, path: Path) -> Iterator[str]:
-    """Yield the absolute names of all imports of a module, also those within functions."""
+    """Yield the absolute names of all imports of a module, including those in functions."""
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -49,7 +49,7 @@ def imports(module: str, path: Path) -> Iterator[str]:
             parents = package.split(".")
             base = parents[: len(parents) - node.level + 1] if node.level else []
             origin = ".".join([*base, *filter(None, [node.module])])
-            # What is imported may be a module itself.
+            # The imported name may be a module.
             yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 

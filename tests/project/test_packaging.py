@@ -1,4 +1,4 @@
-"""The library as a wheel, the pins, the range of Python versions, the hooks and `.ci/run`."""
+"""The wheel, the pinned requirements, the range of Python versions, the hooks and `.ci/run`."""
 
 import importlib.metadata
 import os
@@ -29,7 +29,7 @@ PYTHON_RANGE = SpecifierSet(PYPROJECT["project"]["requires-python"])
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the project by the backend that `pip install .` calls."""
+    """The wheel, built from a copy of the project by the build backend of `pip install .`."""
     checkout = tmp_path_factory.mktemp("build") / "checkout"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "target", "build", "*.egg-info")
     shutil.copytree(PROJECT, checkout, ignore=ignored)
@@ -55,7 +55,7 @@ def test_the_wheel_holds_the_source_with_its_types_and_nothing_else(wheel: Path)
 
 
 def dependencies_of(requirements: Iterable[str]) -> dict[str, importlib.metadata.Distribution]:
-    """Return the installed distributions that requirements need, directly or indirectly."""
+    """Return the installed distributions that requirements need, including transitive ones."""
     found: dict[str, importlib.metadata.Distribution] = {}
     pending = [Requirement(text) for text in requirements]
     while pending:
@@ -75,7 +75,7 @@ def test_the_installed_source_needs_only_the_dependencies_that_it_declares(
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     (packages,) = environment.glob("lib/python*/site-packages")
-    # Links to what is installed here, and to nothing that the wheel does not ask for.
+    # Link only the installed packages that the wheel requires.
     for distribution in dependencies_of(PYPROJECT["project"]["dependencies"]).values():
         for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
             link = packages / top
@@ -84,7 +84,7 @@ def test_the_installed_source_needs_only_the_dependencies_that_it_declares(
     work = tmp_path / "work"
     work.mkdir()
 
-    # Without an index pip fails if a version that is there is outside of the declared range.
+    # Without an index, pip fails if an installed version is outside of the declared range.
     call(work, python, "-m", "pip", "--isolated", "install", "--quiet", "--no-index", wheel)
 
     where = call(work, python, "-c", "import qtickets_source; print(qtickets_source.__file__)")
@@ -208,7 +208,7 @@ def test_a_python_outside_of_the_range_is_refused_with_the_range_and_a_command(
     assert not (checkout / ".venv").exists() and not (tmp_path / "root").exists()
 
 
-def test_this_python_is_accepted_without_a_word() -> None:
+def test_this_python_is_accepted_without_output() -> None:
     assert ".".join(map(str, sys.version_info[:2])) in PYTHON_RANGE
     assert call(PROJECT, sys.executable, "deploy/check_python.py", "make PYTHON=") == ""
 
@@ -240,13 +240,11 @@ def test_the_hooks_before_a_commit_run_what_make_lint_runs() -> None:
     hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
 
     assert {hook["entry"] for hook in hooks} == linted
-    assert {hook["language"] for hook in hooks} == {"system"}, "nothing is downloaded"
+    assert {hook["language"] for hook in hooks} == {"system"}, "a hook would download its tool"
 
 
 @pytest.mark.parametrize(("failing", "steps"), [("", 3), ("lint", 2)])
-def test_ci_runs_on_a_clone_with_nothing_beside_it(
-    tmp_path: Path, failing: str, steps: int
-) -> None:
+def test_ci_runs_on_a_clone_without_other_files(tmp_path: Path, failing: str, steps: int) -> None:
     checkout, temporary = tmp_path / "workplace" / "checkout", tmp_path / "temporary"
     (checkout / ".ci").mkdir(parents=True)
     temporary.mkdir()

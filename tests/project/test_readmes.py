@@ -1,4 +1,4 @@
-"""README.md and README.ru.md have the same structure, commands and links, and fit three screens."""
+"""README.md and README.ru.md have the same structure, commands and links, and are short."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ REFERENCES = {
 
 
 def code_blocks(text: str) -> list[tuple[str, list[str]]]:
-    """Return (language, lines) of each block, without the comments, which are translated."""
+    """Return (language, lines) of each code block, without comments, which are translated."""
     blocks = re.findall(r"```(\w*)\n(.*?)```", text, re.S)
     return [
         (language, [re.sub(r"\s*# .*", "", line) for line in code.splitlines()])

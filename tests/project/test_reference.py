@@ -1,4 +1,4 @@
-"""docs/commands.md and docs/configuration.md say what the code says."""
+"""docs/commands.md and docs/configuration.md are up to date with the code."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The simulator of the service over HTTP: the behaviour that other tests rely on."""
+"""The simulator of the service, tested over HTTP: the behaviour that other tests rely on."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def orders(server: Server) -> list[Row]:
 
 @pytest.fixture
 def own() -> Iterator[Server]:
-    """A small world for one test to change."""
+    """A small world that one test may change."""
     with serve(World(orders=800, seed=3, now=NOW)) as running:
         yield running
 
@@ -237,7 +237,7 @@ def test_writes_are_refused_and_counted(own: Server) -> None:
 
 
 def occupied(rows: list[Row]) -> Counter[tuple[int, str]]:
-    """Return the quantities by (show, paid or reserved) that these orders occupy."""
+    """Return the number of seats by (show, paid or reserved) that these orders occupy."""
     found: Counter[tuple[int, str]] = Counter()
     for order in rows:
         for ticket in order["baskets"]:
@@ -248,7 +248,7 @@ def occupied(rows: list[Row]) -> Counter[tuple[int, str]]:
 
 
 def assert_seats_follow_the_orders(world: World) -> dict[int, int]:
-    """Check the seats of all shows, and return the free seats by show."""
+    """Check the seats of all shows, and return the number of free seats by show."""
     wanted, left = occupied(world.orders()), {}
     for event in world.events():
         for show in event["shows"]:
@@ -340,7 +340,7 @@ def test_barcodes_are_the_valid_tickets_of_a_show(server: Server, orders: list[R
 
 # -- rows ------------------------------------------------------------------------------------------
 
-WIDER = {  # documented or observed elsewhere, but not in the captured pages
+WIDER = {  # Types that are documented or observed elsewhere, but not in the captured pages
     "price": float, "original_price": float, "ticket_original_price": float,
     "discount_value": float, "ticket_amount": float, "refunded_at": str, "refunded_amount": float,
     "refunded_deduction_amount": float, "fields": dict, "middlename": str,
@@ -353,7 +353,7 @@ LINKS = {"primary_orders", "secondary_orders"}
 
 
 def shape_of(rows: list[Row]) -> dict[str, set[type]]:
-    """Return the types of all rows by path."""
+    """Return the types of the values in all rows by path."""
     shape: dict[str, set[type]] = defaultdict(set)
 
     def walk(value: Any, path: str, name: str) -> None:
@@ -663,7 +663,7 @@ def test_ten_million_orders_fit_into_300_mb_and_are_counted_once() -> None:
     assert found["peak_kb"] < 300_000
     assert deep[:2] == [50, 10_000_000]
     assert recent[0] == 50
-    assert recent[2] < found["chunks"] / 5  # a period is searched in its own chunks only
+    assert recent[2] < found["chunks"] / 5  # only the chunks of a period are searched
     assert rich[2] >= found["chunks"]
     assert recent_2[2] <= 1
     assert rich_2[2] <= 1

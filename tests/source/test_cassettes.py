@@ -1,4 +1,4 @@
-"""Cassettes: the client replays them without a socket, a run loads them, and they are scrubbed."""
+"""Cassettes: the client replays them offline, runs load them, and they have no personal data."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def world() -> World:
 
 
 def read(name: str) -> tuple[Any, Any]:
-    """Return (rows that the client reads from a cassette, the cassette)."""
+    """Return the rows that the client reads from a cassette, and the cassette."""
     with played(name) as cassette:
         return CASES[name].read(client_for(CASES[name])), cassette
 
@@ -276,7 +276,7 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def environment(home: Path, empty_server: LocalServer) -> dict[str, str]:
-    """Only the folder of the data is set."""
+    """Return an environment that sets only the data folder."""
     return {"QTICKETS_HOME": str(home)}
 
 
@@ -285,7 +285,7 @@ def command(environment: dict[str, str], *arguments: str) -> Result:
 
 
 def newest_rows(marts: Marts) -> dict[str, list[Row]]:
-    """Return the rows of the raw tables without the time of the load."""
+    """Return the newest rows of the raw tables, without the time of the load."""
     return {
         table: marts.raw(
             f"SELECT * EXCEPT (_fetched_at, _dlt_load_id) FROM zakaz_raw.{table} FINAL ORDER BY ALL"

@@ -1,4 +1,4 @@
-"""Causes are told apart: protection, token, proxy, port; in one line without personal data."""
+"""Errors name their cause (protection, token, proxy, port) in one line without personal data."""
 
 import socket
 import ssl
@@ -41,7 +41,7 @@ def ask(url: str, retry_seconds: float = 1) -> object:
 
 
 @pytest.mark.parametrize("status", [403, 429, 503])
-def test_a_page_of_a_protection_is_retried_and_not_blamed_on_the_token(
+def test_a_blocking_page_of_the_protection_is_retried_and_not_blamed_on_the_token(
     server: Server, status: int
 ) -> None:
     server.faults.append(Fault("/orders", kind="status", status=status, body="html"))
@@ -71,7 +71,11 @@ def answering(body: bytes, status: bytes = b"422 Unprocessable Entity") -> bytes
 
 @contextmanager
 def listening(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve every connection with the same bytes, over TLS with a context; yield the port."""
+    """Answer every connection with the same bytes, over TLS if a context is given.
+
+    Yields:
+        The port.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -90,7 +94,7 @@ def listening(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[
         listener.close()
 
 
-def test_the_services_own_words_are_in_the_message_and_no_person_is() -> None:
+def test_the_message_quotes_the_service_without_personal_data() -> None:
     said = (
         b'{"error": "Client \\"Anna Petrova\\" +7 916 123-45-67 anna@mail.ru has no order'
         b' https://qtickets.ru/o/abc", "status": 422, "code": "VALIDATION_ERROR"}'
@@ -114,7 +118,7 @@ def test_a_socks_proxy_without_its_package_is_one_clear_line(
         ask("https://qtickets.invalid/api/rest/v1")
 
 
-def test_this_machine_is_never_asked_through_a_proxy(
+def test_requests_to_this_machine_bypass_the_proxy(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
@@ -124,7 +128,7 @@ def test_this_machine_is_never_asked_through_a_proxy(
     assert next(client.walk("orders"))
 
 
-def test_a_tls_port_spoken_to_in_plain_http_says_so() -> None:
+def test_plain_http_to_a_tls_port_is_reported() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
 
@@ -134,7 +138,7 @@ def test_a_tls_port_spoken_to_in_plain_http_says_so() -> None:
     assert "QTICKETS_BASE_URL" in str(raised.value)
 
 
-def test_a_plain_port_spoken_to_in_tls_says_so() -> None:
+def test_tls_to_a_plain_port_is_reported() -> None:
     with (
         listening(answering(b"{}", b"400 Bad Request")) as port,
         pytest.raises(ServiceUnavailable, match="this port does not speak TLS"),
@@ -142,7 +146,7 @@ def test_a_plain_port_spoken_to_in_tls_says_so() -> None:
         ask(f"https://127.0.0.1:{port}/api/rest/v1")
 
 
-def test_a_port_that_speaks_something_else_says_so() -> None:
+def test_a_port_with_another_protocol_is_reported() -> None:
     with (
         listening(b"SSH-2.0-OpenSSH_9.2\r\n") as port,
         pytest.raises(ServiceUnavailable, match="this port does not speak HTTP"),

@@ -1,4 +1,4 @@
-"""The client against the sandbox over HTTP: it believes no answer that it has not checked."""
+"""The client, tested against the sandbox over HTTP: it checks every answer."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def small_world() -> World:
 
 @pytest.fixture(scope="module")
 def unchanging() -> Iterator[Server]:
-    """A world that no test changes; faults are taken off after each."""
+    """A world that no test changes. Faults are removed after each test."""
     with serve(small_world(), TOKEN) as running:
         yield running
 
@@ -60,7 +60,7 @@ def server(unchanging: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def own() -> Iterator[Server]:
-    """A world for one test to change."""
+    """A world that one test may change."""
     with serve(small_world(), TOKEN) as running:
         yield running
 
@@ -83,13 +83,13 @@ def orders_paid_since(server: Server, moment: datetime) -> list[Row]:
 
 
 def ids(rows: Iterator[list[Row]] | list[Row]) -> list[int]:
-    """Ids of rows, or of pages of rows, as they came."""
+    """Return the ids of rows, or of pages of rows, in their order."""
     flat = [row for page in rows for row in (page if isinstance(page, list) else [page])]
     return [row["id"] for row in flat]
 
 
 def on_every_answer(change: Callable[[Any], object], path: str = "/orders", **more: Any) -> Fault:
-    """A hook that looks at, or changes, every answer of a path on its way out."""
+    """Return a fault that calls `change` with every answer of a path before it is sent."""
 
     def mutate(payload: Any) -> Any:
         change(payload)
@@ -98,7 +98,7 @@ def on_every_answer(change: Callable[[Any], object], path: str = "/orders", **mo
     return Fault(path, kind="mutate", change=mutate, **more)
 
 
-# -- what is asked for is what is taken -----------------------------------------------------------
+# -- answers are checked against filters ----------------------------------------------------------
 
 
 def read_by(client: QTicketsClient, how: str, *conditions: Condition) -> list[int]:
@@ -130,7 +130,7 @@ def test_one_row_that_breaks_the_filter_is_noticed_on_any_page(server: Server, h
     )
 
 
-def test_where_the_body_of_a_get_is_ignored_the_query_string_is_tried_and_kept_to(
+def test_if_the_body_of_a_get_is_ignored_the_query_string_is_used_from_then_on(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.faults.append(Fault(kind="only_query"))
@@ -145,12 +145,12 @@ def test_where_the_body_of_a_get_is_ignored_the_query_string_is_tried_and_kept_t
     seats = client.get(f"shows/{show_id}/seats", {"select": ["id", "price"], "flat": True})
 
     assert {tuple(seat) for seat in seats.values()} == {("id", "price")}
-    assert len(client.findings.ignored) == 1, "the way that works was looked for twice"
+    assert len(client.findings.ignored) == 1, "the working request format was searched for twice"
     assert [r.getMessage() for r in caplog.records if "Trying get_query" in r.getMessage()]
     assert sum(body is not None for _, _, body, _ in server.requests) == 1
 
 
-def test_two_lists_read_in_turns_each_find_the_way_that_works(server: Server) -> None:
+def test_two_lists_read_in_turns_each_find_the_request_format_that_works(server: Server) -> None:
     server.faults.append(Fault(kind="only_query"))
     client = client_of(server)
     today = Condition("updated_at", ">=", NOW - timedelta(days=1))
@@ -163,7 +163,7 @@ def test_two_lists_read_in_turns_each_find_the_way_that_works(server: Server) ->
 
 
 @pytest.mark.parametrize("how", ["walk", "list_pages"])
-def test_where_no_way_is_honoured_all_is_read_by_page_and_filtered_here_with_a_warning(
+def test_if_every_request_format_is_ignored_all_pages_are_read_and_filtered_with_a_warning(
     server: Server, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.faults.append(Fault("/orders", kind="ignore_where"))
@@ -174,12 +174,12 @@ def test_where_no_way_is_honoured_all_is_read_by_page_and_filtered_here_with_a_w
     assert received == ids(orders_paid_since(server, LAST_WEEK.value))
     assert "costs a request for every page of the whole history" in caplog.text
     assert [line.split(":")[0] for line in client.findings.ignored] == ["get_body", "get_query"]
-    # A whole history may be thousands of pages: they are read once, and a count reads none.
+    # The full history may have thousands of pages: they are read once, and a count reads none.
     assert len(server.requests) <= world_of(server).count() / 50 + 3
     assert client.count("orders", [LAST_WEEK]) == (0, [])
 
 
-def test_reading_everything_copes_with_orders_that_come_meanwhile(own: Server) -> None:
+def test_reading_all_pages_copes_with_new_orders(own: Server) -> None:
     world = world_of(own)
     expected = ids(orders_paid_since(own, LAST_WEEK.value))
 
@@ -190,7 +190,7 @@ def test_reading_everything_copes_with_orders_that_come_meanwhile(own: Server) -
     own.faults += [Fault("/orders", kind="ignore_where"), on_every_answer(sell, after=3)]
     received = ids(client_of(own).walk("orders", [LAST_WEEK], closed_by="payed_at"))
 
-    assert received == expected, "what was paid after the beginning belongs to the next walk"
+    assert received == expected, "orders that were paid after the start belong to the next walk"
 
 
 def test_a_service_that_ignores_even_the_page_is_given_up_after_a_few_requests(
@@ -207,7 +207,7 @@ def test_a_service_that_ignores_even_the_page_is_given_up_after_a_few_requests(
     assert len(server.requests) < 20
 
 
-def test_a_first_page_of_everything_does_not_prove_a_way_of_asking(server: Server) -> None:
+def test_a_first_page_without_a_filter_does_not_prove_a_request_format(server: Server) -> None:
     server.faults.append(Fault("/events", kind="repeat_page"))
     client = client_of(server)
     show_id = world_of(server).events()[0]["shows"][0]["id"]
@@ -252,7 +252,7 @@ def test_no_request_that_could_write_is_ever_sent(server: Server, post_lists: bo
 
     for method, path, body in WRITES:
         if post_lists and method == "post":
-            continue  # requests writes it in capitals: a list request like any other
+            continue  # requests changes it to capitals, so it is an ordinary list request
         with pytest.raises(WriteRefused, match="never write"):
             session.request(method, server.url + path, json=body)
     with pytest.raises(WriteRefused):
@@ -271,7 +271,7 @@ def test_lists_are_posted_only_when_asked_for_by_name(server: Server) -> None:
     client = client_of(server, transports=("post_body",), retry_seconds=0.1)
     expected = ids(orders_paid_since(server, LAST_WEEK.value))
 
-    # The service refuses lists by POST: all is read by GET, and filtered here.
+    # The service refuses lists by POST, so all rows are read by GET and filtered locally.
     assert read_by(client, "walk", LAST_WEEK) == expected
     assert "shape of a request" in client.findings.ignored[0]
     asked = {
@@ -289,7 +289,7 @@ def test_a_redirect_is_not_followed(server: Server) -> None:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Not on the test's output."""
+            """Keep the log out of the output of the tests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
         threading.Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
@@ -360,9 +360,9 @@ def test_an_answer_of_another_shape_is_an_error_that_says_so(
 
 
 class Gauge:
-    """How many answers are being made at once, as the service sees it.
+    """Measures how many requests the service answers at the same time.
 
-    Each waits until `expected` of them have been under way at once, however slow the machine is.
+    Each answer waits until `expected` answers are in progress, however slow the machine is.
     """
 
     def __init__(self, expected: int) -> None:
@@ -399,7 +399,7 @@ def test_pages_in_parallel_are_the_rows_of_the_sequential_walk(
 
 
 def test_a_slow_page_holds_up_no_other(server: Server) -> None:
-    """While one answer is waited for, the other connections read on, a bounded number of pages."""
+    """While one connection waits, the others continue to read a bounded number of pages."""
     asked, seen = threading.Condition(), 0
 
     def slow_second(payload: Any) -> None:
@@ -421,7 +421,7 @@ def test_a_slow_page_holds_up_no_other(server: Server) -> None:
     assert len(ids(pages)) == len(orders_paid_since(server, everything.value)) - 100
 
 
-def test_pages_are_read_ahead_only_so_far(server: Server) -> None:
+def test_a_bounded_number_of_pages_is_read_ahead(server: Server) -> None:
     client = client_of(server, connections=1)
     pages = client.list_pages("orders", [Condition("payed_at", ">=", NOW - timedelta(days=30))])
 
@@ -431,7 +431,7 @@ def test_pages_are_read_ahead_only_so_far(server: Server) -> None:
     assert len(server.requests) <= 2 + PAGES_AHEAD
 
 
-def test_all_that_a_client_reads_at_once_shares_one_limit(server: Server) -> None:
+def test_everything_that_a_client_reads_shares_one_limit(server: Server) -> None:
     gauge = Gauge(3)
     server.faults.append(on_every_answer(gauge, path=""))
     client = client_of(server, connections=3)
@@ -482,7 +482,7 @@ def test_after_an_overloaded_answer_fewer_requests_are_under_way(
     assert gauge.most == 2
 
 
-def test_retry_after_is_kept_to_by_every_request_of_the_client(
+def test_every_request_of_the_client_waits_for_retry_after(
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, "qtickets_source")
@@ -514,11 +514,13 @@ def test_retry_after_is_kept_to_by_every_request_of_the_client(
     later = [line for line in lines if line is not refused]
     began = [line.created - vars(line)["milliseconds"] / 1000 for line in later]
     assert len(answered) == 4 and len(set(answered)) == 1
-    assert [vars(line)["attempt"] for line in later].count(2) == 1, "the refused one, again"
+    assert [vars(line)["attempt"] for line in later].count(2) == 1, (
+        "only the refused request was retried"
+    )
     assert min(began) - refused.created >= 0.95
 
 
-# -- patience, and its end ------------------------------------------------------------------------
+# -- retries and their limits ---------------------------------------------------------------------
 
 PASSING = {
     "a time-out": Fault("/orders", kind="timeout", seconds=5, times=1, after=1),
@@ -532,14 +534,14 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_passing_trouble_is_retried(server: Server, name: str, retry_clock: RetryClock) -> None:
+def test_a_temporary_error_is_retried(server: Server, name: str, retry_clock: RetryClock) -> None:
     fault = PASSING[name]
     server.faults.append(
         Fault("/orders", fault.times, fault.after, kind=fault.kind, **fault.params)
     )
     observed = Observations()
 
-    # Long enough for any answer of a busy machine, and shorter than the one that must time out.
+    # Long enough for a busy machine, and shorter than the answer that must time out.
     timeout = 2 if fault.kind == "timeout" else 30
     received = ids(client_of(server, observed=observed, timeout_seconds=timeout).walk("orders"))
 
@@ -568,13 +570,13 @@ FINAL: dict[str, tuple[Fault, type[QTicketsError], str]] = {
 
 
 @pytest.mark.parametrize("name", FINAL)
-def test_what_will_not_pass_fails_at_once_and_says_what_to_do(server: Server, name: str) -> None:
+def test_a_permanent_error_fails_immediately_and_says_what_to_do(server: Server, name: str) -> None:
     fault, error, words = FINAL[name]
     order_id = world_of(server).orders(0, 1)[0]["id"]
     server.faults.append(Fault(kind=fault.kind, **fault.params))
     client = client_of(server)
 
-    # After a 400 a list without a filter is asked for: it may be the filter that is refused.
+    # After a 400 the list is requested without a filter, because the filter may be the cause.
     more = 1 if name == "400" else 0
     for request, requests in (
         (lambda: next(client.walk("orders", [LAST_WEEK])), 1 + more),
@@ -608,11 +610,11 @@ def test_waits_between_tries_double_and_have_a_jitter_of_half_a_second(
         for wait, planned in zip(retry_clock.waits, (0.5, 1, 2, 4, 8, 16, 30), strict=True)
     ]
     assert all(0 <= seconds <= 0.5 for seconds in jitter), jitter
-    assert len(set(jitter)) > 1, "the jitter of several clients must differ"
+    assert len(set(jitter)) > 1, "jitter must be random"
 
 
 def test_a_wait_is_as_long_as_retry_after_asks_for(server: Server, retry_clock: RetryClock) -> None:
-    # Not of the statuses that pause the whole client, which takes real time.
+    # Status 500 does not pause the other requests of the client, which would take real time.
     failure = Fault("/orders", kind="status", status=500, retry_after=45, times=1)
     server.faults.append(failure)
 
@@ -622,7 +624,7 @@ def test_a_wait_is_as_long_as_retry_after_asks_for(server: Server, retry_clock: 
     assert 45 <= wait <= 45.5
 
 
-def test_tries_end_after_a_number(server: Server, retry_clock: RetryClock) -> None:
+def test_retries_end_after_a_number_of_attempts(server: Server, retry_clock: RetryClock) -> None:
     server.faults.append(Fault("/orders", kind="reset"))
     session = ReadOnlySession(max_attempts=2)
 
@@ -632,7 +634,7 @@ def test_tries_end_after_a_number(server: Server, retry_clock: RetryClock) -> No
     assert len(server.requests) == 2
 
 
-def test_tries_end_after_a_time(server: Server, retry_clock: RetryClock) -> None:
+def test_retries_end_after_a_time(server: Server, retry_clock: RetryClock) -> None:
     server.faults.append(Fault("/orders", kind="status", status=502))
 
     with pytest.raises(ServiceUnavailable, match=r"HTTP 502.*next run catches up"):
@@ -642,7 +644,7 @@ def test_tries_end_after_a_time(server: Server, retry_clock: RetryClock) -> None
     assert len(server.requests) == 2
 
 
-def test_a_service_that_says_come_back_tomorrow_ends_the_run_today(server: Server) -> None:
+def test_a_retry_after_of_a_day_ends_the_run_instead_of_waiting(server: Server) -> None:
     tomorrow = Fault("/orders", kind="status", status=429, retry_after=86_400, times=1)
     server.faults.append(tomorrow)
     client = client_of(server, retry_seconds=1)
@@ -651,7 +653,7 @@ def test_a_service_that_says_come_back_tomorrow_ends_the_run_today(server: Serve
     with pytest.raises(ServiceUnavailable, match="HTTP 429"):
         next(client.walk("orders"))
     assert time.monotonic() - started < 5
-    # Whatever else waited for its turn is not left waiting until tomorrow.
+    # Other requests of the client do not wait until tomorrow either.
     assert client.count("orders", [LAST_WEEK])[0]
     assert time.monotonic() - started < 10
 
@@ -670,7 +672,7 @@ def test_the_applications_own_503_names_the_shape_of_the_request_as_a_cause(
     assert "shape" not in str(gateway.value)
 
 
-# -- while the world moves ------------------------------------------------------------------------
+# -- changes during a walk ------------------------------------------------------------------------
 
 
 def test_orders_paid_during_a_walk_are_neither_lost_nor_doubled() -> None:
@@ -679,7 +681,7 @@ def test_orders_paid_during_a_walk_are_neither_lost_nor_doubled() -> None:
     sold = []
 
     def go_on(_: Any) -> None:
-        """An hour passes: old orders are paid, new ones made."""
+        """Let an hour pass, with payments of old orders, and sell a new one."""
         world.advance(hours=1)
         sold.append(world.sell())
 
@@ -696,13 +698,12 @@ def test_orders_paid_during_a_walk_are_neither_lost_nor_doubled() -> None:
         assert set(ids(first)) | set(second) == set(ids(orders_paid_since(server, LAST_WEEK.value)))
 
 
-def test_orders_that_change_during_a_walk_by_change_are_neither_skipped_nor_doubled(
-    own: Server,
-) -> None:
+def test_orders_that_change_during_a_walk_are_neither_skipped_nor_doubled(own: Server) -> None:
     world = world_of(own)
     since = Condition("updated_at", ">=", NOW - timedelta(days=5))
     paid = [order for order in world.orders() if order["payed"] and not order["deleted_at"]]
-    # From both ends: ids behind the walk enter the list, ids before it leave the closed one.
+    # Orders change at both ends: ids behind the walk enter the list, ids ahead of it leave the list
+    # because it is closed at the start of the walk.
     behind, ahead = iter(paid), iter(reversed(paid))
 
     def change(_: Any) -> None:
@@ -733,7 +734,7 @@ def test_orders_that_change_during_a_walk_by_change_are_neither_skipped_nor_doub
     )
 
 
-# -- what is told ---------------------------------------------------------------------------------
+# -- logs -----------------------------------------------------------------------------------------
 
 
 def test_every_request_is_one_debug_line_with_its_facts(

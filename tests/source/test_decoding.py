@@ -1,4 +1,4 @@
-"""Orders as records are the same rows as orders as dicts, whatever the service makes of a page."""
+"""Orders decoded as records give the same rows as orders decoded as dicts, for any values."""
 
 import json
 from datetime import datetime, timezone
@@ -37,7 +37,11 @@ def page_of(orders: list[dict[str, Any]]) -> bytes:
 
 
 def odd_page(place: int, of_ticket: bool, name: str, value: str | None) -> bytes:
-    """A page; a field of one order, or of its first ticket, is this JSON, or missing."""
+    """Return a page with one odd field in an order or its first ticket.
+
+    Args:
+        value: The JSON of the field; None removes the field.
+    """
     orders = json.loads(json.dumps(ORDERS))
     row = orders[place]["baskets"][0] if of_ticket else orders[place]
     if value is None:
@@ -48,7 +52,7 @@ def odd_page(place: int, of_ticket: bool, name: str, value: str | None) -> bytes
 
 
 def outcome(content: bytes, decode: Any) -> tuple[Any, Findings]:
-    """(tables or the error's text, findings) of a page."""
+    """Return the tables of a page, or the text of the error, and the findings."""
     context = RowContext(b"a salt for tests")
     rows = decode(content)["data"]
     for row in rows:
@@ -87,7 +91,7 @@ def test_an_odd_value_has_the_same_outcome_as_record_and_as_dict(
 ) -> None:
     name = of_ticket or field
     if name == "id":
-        return  # What is no whole number there does not get this far.
+        return  # Pages are rejected earlier if an id is not an integer.
     content = odd_page(place, bool(of_ticket), name, value)
 
     assert outcome(content, decode_order_page) == outcome(content, decode_json)
@@ -100,24 +104,24 @@ def test_an_odd_value_has_the_same_outcome_as_record_and_as_dict(
         *('"half \\ud800"', '"\\ud83d\\ude00"', "\ufeff[]", "[NaN]"),
     ],
 )
-def test_numbers_and_texts_are_what_pythons_own_reader_makes_of_them(text: str) -> None:
+def test_numbers_and_texts_are_decoded_as_by_pythons_own_decoder(text: str) -> None:
     expected = json.loads(text.encode(), parse_float=Decimal)
 
     assert repr(decode_json(text.encode())) == repr(expected)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'"\xff"', b"[1,]", b"<html>"])
-def test_what_is_no_json_is_refused(content: bytes) -> None:
+def test_invalid_json_is_refused(content: bytes) -> None:
     for decode in (decode_json, decode_order_page):
         with pytest.raises(ValueError):
             decode(content)
 
 
-def test_bytes_that_are_no_text_are_said_to_be_no_json() -> None:
+def test_invalid_utf_8_is_reported_as_invalid_json() -> None:
     content = odd_page(3, False, "utm", '{"utm_term": "BROKEN"}').replace(b"BROKEN", b"\xff\xfe")
 
     rows = decode_order_page(content)["data"]
 
-    # Nobody has looked into it: nothing but the tables need to know what is in it.
+    # The value is decoded only when the tables need it.
     assert all(isinstance(row, Record) for row in rows)
     assert "a page of orders is not JSON: 'utf-8' codec" in outcome(content, decode_order_page)[0]

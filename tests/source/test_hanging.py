@@ -1,4 +1,4 @@
-"""No answer holds a run for ever: refused, slow, endless or unpacked into gigabytes."""
+"""No answer blocks a run: errors, slow or endless answers, answers that unpack into gigabytes."""
 
 import gzip
 import socket
@@ -39,14 +39,14 @@ def _no_fault_left(server: Server) -> Iterator[None]:
 
 @contextmanager
 def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Serve every connection by `answer`, in a thread of its own; yield the base URL."""
+    """Serve every connection with `answer` in a separate thread; yield the base URL."""
     listener = socket.create_server(("127.0.0.1", 0))
     is_over = threading.Event()
 
     def serve_one(connection: socket.socket) -> None:
         with connection:
             connection.recv(65536)
-            with suppress(OSError):  # The client may hang up.
+            with suppress(OSError):  # The client may close the connection.
                 answer(connection)
 
     def accept() -> None:
@@ -66,7 +66,7 @@ def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def trickle(head: bytes, byte: bytes) -> Callable[[socket.socket], None]:
-    """An answer of which a byte comes every tenth of a second, for a minute."""
+    """Return an answer that sends a byte every tenth of a second, for a minute."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -88,7 +88,7 @@ def trickle(head: bytes, byte: bytes) -> Callable[[socket.socket], None]:
         (418, "json", UnexpectedAnswer),
     ],
 )
-def test_answers_that_are_errors_give_their_connection_back(
+def test_error_answers_release_their_connection(
     server: Server, status: int, body: str, error: type[QTicketsError]
 ) -> None:
     client = open_client(base_url=server.url, token=TOKEN, connections=2, retry_seconds=1)
@@ -103,7 +103,7 @@ def test_answers_that_are_errors_give_their_connection_back(
 
     threading.Thread(target=ask_nine_times, daemon=True).start()
 
-    assert done.wait(30), "a connection of an error never came back"
+    assert done.wait(30), "an error did not release its connection"
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -118,7 +118,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     ],
     ids=["body", "chunks", "headers"],
 )
-def test_an_answer_that_trickles_has_a_total_time(head: bytes, byte: bytes) -> None:
+def test_a_slow_answer_is_limited_in_total_time(head: bytes, byte: bytes) -> None:
     with raw_service(trickle(head, byte)) as url:
         client = open_client(base_url=url, token=TOKEN, timeout_seconds=1, retry_seconds=1)
 
@@ -154,7 +154,7 @@ def test_a_body_that_is_cut_off_is_retried(is_chunked: bool) -> None:
     def answer(connection: socket.socket) -> None:
         body = next(answers)
         if is_chunked:
-            # Cut before it was sent: the transfer is complete, the JSON is not.
+            # The body was cut before it was sent: the transfer is complete, but the JSON is not.
             connection.sendall(
                 HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
                 b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)

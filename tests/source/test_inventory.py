@@ -1,4 +1,4 @@
-"""Seats at scale: half a thousand shows on sale, some of which cannot be read."""
+"""Seats of 500 shows on sale, some of which cannot be read."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def world_of(events: int) -> World:
-    """An account with shows that can still be sold, and others that cannot."""
+    """Return an account with shows that are still on sale, and others that are not."""
     return World(
         orders=3000,
         seed=5,
@@ -38,7 +38,7 @@ def server() -> Iterator[Server]:
 
 
 def read(server: Server) -> list[Row]:
-    """Rows of the `inventory` resource, as a dlt user's own destination receives them."""
+    """Return the rows of the `inventory` resource, as a custom dlt destination receives them."""
     rows: list[Row] = []
 
     @dlt.destination(batch_size=0, loader_file_format="parquet")
@@ -73,7 +73,7 @@ def open_shows(world: World) -> list[Row]:
 
 
 def zones(world: World, show_id: int) -> dict[tuple[str, Decimal], tuple[int, int]]:
-    """(zone, price) → (capacity, free), summed in plain Python."""
+    """Return (capacity, free seats) by (zone, price), summed in plain Python."""
     sums: dict[tuple[str, Decimal], tuple[int, int]] = {}
     for seat in world.seats(show_id) or ():
         key = seat["zone_id"], Decimal(str(seat["price"]))
@@ -98,9 +98,13 @@ def test_the_seats_of_500_shows_are_summed_by_price_zone() -> None:
             row["free_quantity"],
         )
     assert found == {show["id"]: zones(world, show["id"]) for show in shows}
-    assert len({row["snapshot_at"] for row in rows}) == 1, "a snapshot is of one moment"
+    assert len({row["snapshot_at"] for row in rows}) == 1, (
+        "all rows of a snapshot have the same time"
+    )
     asked = [path for _, path, _, _ in server.requests if path.endswith("/seats")]
-    assert len(asked) == len(shows), "a show that is over or deleted was asked for, or one twice"
+    assert len(asked) == len(shows), (
+        "a past or deleted show was requested, or a show was requested twice"
+    )
 
 
 FAULTS: dict[str, Row] = {
@@ -145,7 +149,7 @@ def test_seats_that_all_fail_cost_the_retries_of_a_few_shows(server: Server) -> 
 
     assert {row["show_id"]: row["max_quantity"] for row in rows} == dict.fromkeys(shows)
     asked = [path for _, path, _, _ in server.requests if path.endswith("/seats")]
-    # Eight connections are under way when the third show has failed; the others are not asked.
+    # Eight requests are in progress when the third show fails; the other shows are not requested.
     assert len(set(asked)) <= 16 < len(shows)
     assert {row["unreadable"] for row in rows} == {"ServiceUnavailable", "NotAsked"}
 

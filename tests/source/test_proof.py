@@ -1,4 +1,4 @@
-"""A run believes no answer before the service has proven that it understood the question."""
+"""A run trusts no answer before the service has proven that it understands the filters."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -56,7 +56,7 @@ def test_a_service_that_deviates_from_the_first_run_on_is_not_believed(
     fault, words = DEVIATIONS[name]
     server.faults.append(Fault("/orders", **fault))
 
-    # With one answer for all, already the second page of the first list is not what was asked for.
+    # With one answer for every request, the second page of the first list breaks its filter.
     loads.fails("ignored the filter" if "every question" in name else words)
 
     server.faults.clear()
@@ -83,7 +83,7 @@ def test_another_organisers_account_is_noticed(server: Server, loads: Loads) -> 
         loads.fails("another organiser")
 
 
-def test_a_column_that_is_ignored_is_filtered_here_and_is_no_misunderstanding(
+def test_an_ignored_column_is_filtered_locally_and_does_not_stop_the_run(
     server: Server, loads: Loads
 ) -> None:
     assert loads.run() == paid(server)
@@ -93,7 +93,7 @@ def test_a_column_that_is_ignored_is_filtered_here_and_is_no_misunderstanding(
     assert refunded in loads.run()
 
 
-def test_a_known_order_that_has_changed_since_proves_it_as_it_is_now(
+def test_known_orders_that_have_changed_still_prove_the_filters(
     server: Server, loads: Loads
 ) -> None:
     loads.run()
@@ -119,9 +119,7 @@ def test_the_proof_costs_three_requests_a_run(server: Server, loads: Loads) -> N
     assert len(by_id) == 3
 
 
-def test_no_list_is_asked_for_without_an_order_or_from_a_cache(
-    server: Server, loads: Loads
-) -> None:
+def test_every_list_is_requested_in_the_order_of_ids(server: Server, loads: Loads) -> None:
     loads.run("orders", "order_changes", "events", "discounts", "promo_codes", "clients")
 
     lists = {path.rpartition("/")[2]: body for _, path, body, _ in server.requests}
@@ -129,7 +127,7 @@ def test_no_list_is_asked_for_without_an_order_or_from_a_cache(
     assert all(body["orderBy"] == {"id": "asc"} for _, _, body, _ in server.requests)
 
 
-def test_a_date_that_is_ahead_for_one_run_loses_no_change(tmp_path: Path) -> None:
+def test_a_date_header_that_is_ahead_for_one_run_loses_no_change(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     world = World(orders=300, seed=3, start=now - timedelta(days=19), end=now + timedelta(days=5))
     with serve(world, TOKEN) as server:

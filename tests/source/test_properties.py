@@ -1,4 +1,4 @@
-"""What holds for any windows, any walk and any answer, not only for those that were thought of."""
+"""Properties of windows, walks and conversions that must hold for any input."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_months_cut_a_period_without_gap_or_overlap(since: datetime, until: date
 
 
 @given(moments, moments)
-def test_history_that_takes_long_is_loaded_month_by_month_and_else_in_ever_larger_parts(
+def test_slow_history_is_loaded_month_by_month_and_fast_history_in_growing_parts(
     since: datetime, until: datetime
 ) -> None:
     one_by_one = list(months(since, until))
@@ -76,7 +76,7 @@ def test_history_that_takes_long_is_loaded_month_by_month_and_else_in_ever_large
 
 
 @given(st.lists(windows, max_size=8), st.lists(moments, max_size=20))
-def test_merged_windows_are_the_same_moments_as_fewest_windows(
+def test_merged_windows_cover_the_same_moments_with_the_fewest_windows(
     given_windows: list[Window], probes: list[datetime]
 ) -> None:
     result = merged(given_windows)
@@ -105,7 +105,7 @@ class ModelService:
         return BEGINNING + timedelta(seconds=second)
 
     def answer(self, body: Row) -> Response:
-        """A page as it is now; afterwards time passes and orders come or change."""
+        """Return the current page; then let time pass, with new and changed orders."""
         conditions = [
             Condition(
                 line["column"],
@@ -237,7 +237,7 @@ def informational(table: Any) -> st.SearchStrategy[Row]:
 
 
 def personal(table: Any) -> Row:
-    """Something about a person in every field that must not be loaded."""
+    """Return a row with personal data in every field that must not be loaded."""
     return {name: f"{PERSON} {name} ivan@example.ru" for name in table.withheld}
 
 
@@ -289,7 +289,7 @@ def context(*allowed: str) -> RowContext:
 
 
 @given(st.lists(orders(), max_size=4))
-def test_orders_become_rows_with_all_their_money_and_ids_and_nobody_in_them(
+def test_orders_become_rows_with_all_their_money_and_ids_and_no_personal_data(
     given_orders: list[Row],
 ) -> None:
     expected = sum(
@@ -383,7 +383,7 @@ REQUIRED = [
 
 @pytest.mark.parametrize("table, field", REQUIRED)
 @pytest.mark.parametrize("how", ["missing", "null"])
-def test_what_money_and_counts_depend_on_may_not_be_absent(
+def test_fields_that_money_and_counts_depend_on_are_required(
     table: str, field: str, how: str
 ) -> None:
     order = an_order()
@@ -397,7 +397,7 @@ def test_what_money_and_counts_depend_on_may_not_be_absent(
 
 
 @given(anything)
-def test_json_text_is_what_pythons_own_encoder_writes(value: Any) -> None:
+def test_json_text_equals_the_output_of_pythons_own_encoder(value: Any) -> None:
     assume(value not in (None, [], {}, ""))
 
     own = json.dumps(redact_json(value), ensure_ascii=False, separators=(",", ":"), default=str)
@@ -406,7 +406,7 @@ def test_json_text_is_what_pythons_own_encoder_writes(value: Any) -> None:
 
 
 def in_column(column: Column, values: list[Any]) -> list[Any]:
-    """What becomes of values in a column."""
+    """Return values as a column stores them."""
     array = to_arrow(column, values, convert_fast(column.kind, values), "row", range(len(values)))
     return list(array.to_pylist())
 
@@ -418,7 +418,7 @@ def in_column(column: Column, values: list[Any]) -> list[Any]:
         max_size=4,
     ),
 )
-def test_a_value_means_the_same_alone_and_in_the_company_of_others(
+def test_a_value_is_converted_the_same_way_alone_and_with_others(
     kind: Any, values: list[Any]
 ) -> None:
     column = Column("field", kind)
@@ -443,7 +443,7 @@ def _is_refused(column: Column, value: Any) -> bool:
     return False
 
 
-def test_a_date_that_means_for_ever_is_the_latest_that_a_table_can_hold() -> None:
+def test_a_date_beyond_the_range_of_a_table_becomes_the_latest_possible() -> None:
     for text in ("9999-12-31T23:59:59-03:00", "2999-01-01T00:00:00+03:00"):
         (moment,) = in_column(Column("active_to", "timestamp"), [text])
         assert moment == datetime(2299, 12, 31, tzinfo=timezone.utc)

@@ -1,4 +1,4 @@
-"""A filter that the service refuses is treated like one that it ignores: another way is found."""
+"""A filter that the service refuses is treated like one that it ignores: no row is lost."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -30,7 +30,7 @@ def server() -> Iterator[Server]:
         (422, "id", ">"),
         (422, "id", "="),
         (400, "updated_at", ">="),
-        # The application's own 503 is retried first.
+        # The application's 503 is retried first.
         (503, "updated_at", ">="),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_refused_filter_costs_requests_and_no_row(
     assert refunded in loads.run()
 
 
-def test_a_column_that_is_read_otherwise_is_noticed_though_the_other_is_refused(
+def test_a_misread_column_is_noticed_although_the_other_is_refused(
     server: Server, tmp_path: Path
 ) -> None:
     loads = Loads(server, tmp_path)

@@ -1,4 +1,4 @@
-"""Answers with the habits of PHP, and fields that come and go, as rows."""
+"""Rows from answers with PHP's odd types, and with new, missing and changed fields."""
 
 import json
 from datetime import datetime, timezone

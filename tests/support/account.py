@@ -38,7 +38,7 @@ class Account:
         return query(self.server, "loader", sql)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return every row of the marts, without the columns that say when they were read."""
+        """Return every row of the marts, without the columns with the time of the load."""
         marts = Marts(self.server).snapshot()
         events = self.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
         return marts | {"dim_events": [tuple(row.values()) for row in events]}

@@ -1,4 +1,4 @@
-"""Queries on the databases of a test."""
+"""Queries on the databases of the tests."""
 
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ def drop_databases(server: LocalServer) -> None:
 
 
 def query(server: LocalServer, login: str, sql: str) -> list[dict[str, Any]]:
-    """Run a statement as a user; return its rows as dicts, none if it is not a query."""
+    """Run a statement as a user; return its rows as dicts, none if it has no result."""
     user = server.logins[login]
     client = client_of(server.host, server.http_port, user.user, user.password)
     if not sql.startswith(("SELECT", "WITH", "SHOW")):
@@ -55,7 +55,7 @@ class Marts:
         return query(self._server, "loader", sql)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return every row of the marts, without the columns that say when seats were read."""
+        """Return every row of the marts, without the columns with the time of the snapshot."""
         observed = {"snapshot_ts", "inventory_updated_at"}
         found = {}
         for table in (

@@ -1,6 +1,6 @@
-"""The sales facts, computed from API answers in plain Python by their definitions.
+"""The sales facts by their definitions, computed from API answers in plain Python.
 
-No code is shared with the pipeline, so that a mistake in one of them shows as a difference.
+The pipeline shares no code with this module, so a mistake in either shows as a difference.
 """
 
 from collections import defaultdict
@@ -104,7 +104,7 @@ def dashboard(
     """Return the numbers of `v_qtickets_sales_dashboard` by (event_id, city, currency).
 
     Args:
-        seats: Seats of each show that is neither deleted nor over; None if unreadable.
+        seats: Seats of each show that is neither deleted nor past; None if unreadable.
     """
     events = list(events)
     daily = sales_daily(orders, events, zone)

@@ -1,4 +1,4 @@
-"""A fork server for runs that tests kill, stop or send signals to.
+"""A fork server for runs to which tests send signals.
 
 The fork server is a process that has imported everything and has parsed the dbt project once. Each
 run is a fork of it, which takes one second instead of five. The fork becomes the real command, with
@@ -33,7 +33,7 @@ HASH_SEED = "20260615"
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What the fork server needs to know in order to start a run."""
+    """A request to the fork server to start a run."""
 
     environment: dict[str, str]
     folder: str
@@ -42,7 +42,7 @@ class RunRequest:
     phase: str
     event: int | str
     signal_number: int
-    # 0 leaves each of these as it is.
+    # 0 leaves each of these unchanged.
     orders_at_once: int
     clock_ahead: float
     largest_file: int
@@ -53,7 +53,7 @@ class RunRequest:
 
 
 def serve() -> None:
-    """Answer requests: each is a line of JSON on stdin, its answer a line of JSON on stdout."""
+    """Answer requests: lines of JSON on stdin, with answers as lines of JSON on stdout."""
     import dbt.adapters.clickhouse
     import dbt.task.build
     import pyarrow.parquet
@@ -65,8 +65,8 @@ def serve() -> None:
 
     del dbt, pyarrow, clickhouse, dashboard, check, qtickets, run, summary
     _parse_dbt_project()
-    # Objects made so far stay; the garbage collector of a run need not visit them, which would
-    # copy their memory pages.
+    # Exclude all present objects from garbage collection: visiting them in a fork would copy their
+    # memory pages.
     gc.freeze()
     gc.disable()
     answers = os.fdopen(os.dup(1), "w")
@@ -88,7 +88,7 @@ def serve() -> None:
 
 
 def _parse_dbt_project() -> None:
-    """Have dbt create its parsers, which takes half of the time of its first short run."""
+    """Have dbt create its parsers, which takes half of the time of a short first run."""
     from dbt.cli.main import dbtRunner
 
     from pipelines.configuration.environment import DBT_PROJECT
@@ -97,7 +97,7 @@ def _parse_dbt_project() -> None:
         result = dbtRunner().invoke(
             [
                 *("--quiet", "--no-version-check", "--no-write-json", "--log-level-file", "none"),
-                # The static parser starts threads, which do not exist in a fork: it would hang.
+                # The static parser starts threads, which a fork does not have: dbt would hang.
                 *("parse", "--no-static-parser", "--target-path", folder, "--log-path", folder),
                 *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             ]
@@ -118,11 +118,11 @@ def _run_command(request: RunRequest) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     os.chdir(folder)
-    # Never undone: the process ends with the run.
+    # This is never undone, because the process ends with the run.
     patch = pytest.MonkeyPatch()
     if request.orders_at_once:
         patch.setattr("pipelines.loading.history.ORDERS_PER_PART", request.orders_at_once)
-        # Parts stay as small, however fast they are loaded.
+        # Parts do not grow, however fast they are loaded.
         patch.setattr("pipelines.loading.history.SECONDS_PER_PART", 0)
     if request.clock_ahead:
         _set_clock(patch, request.clock_ahead)
@@ -147,7 +147,7 @@ def _run_command(request: RunRequest) -> None:
 
 
 def _set_clock(patch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Set the clock of this process ahead, for versions of rows, loads and the job log."""
+    """Set the clock of this process ahead, for row versions, loads and the job log."""
     import time
 
     import dlt.common.time
@@ -196,11 +196,11 @@ class ForkServer:
 
 @contextmanager
 def running_fork_server() -> Iterator[ForkServer]:
-    """Start a fork server, which any number of launchers may use."""
+    """Start a fork server for any number of launchers."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from tests.support.fork_server import serve; serve()"],
         cwd=PROJECT,
-        # The order of sets, and with it that of some statements of dlt, is the same in every run.
+        # Sets have the same order in every run, and so have some statements of dlt.
         env={**os.environ, "PYTHONHASHSEED": HASH_SEED, "RUNTIME__DLTHUB_TELEMETRY": "false"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -245,13 +245,13 @@ class Run:
 
     @property
     def only_error_line(self) -> str:
-        """The line on stderr; there must be exactly one."""
+        """Return the only line on stderr. There must be exactly one."""
         assert len(self.error_lines) == 1, self.text("stderr")[-3000:]
         return self.error_lines[0]
 
     @property
     def events(self) -> Events:
-        """What the run did, if it has ended by itself."""
+        """The events of the run, if it was not killed."""
         return [(phase, event) for phase, event in json.loads(self.text("events"))]
 
 
@@ -275,7 +275,7 @@ class RunLauncher:
         marts_flags: tuple[str, ...] = (),
         **variables: str,
     ) -> Run:
-        """Start a run, which gets a signal at the given event of a phase."""
+        """Start a run that gets a signal at the given event of a phase."""
         self.count += 1
         folder = self.folder / f"run-{self.count}"
         folder.mkdir()

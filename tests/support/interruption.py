@@ -55,7 +55,7 @@ class EventMonitor:
         self._phase, self._counts, self._lock = "begin", Counter[str](), threading.Lock()
 
     def start(self) -> None:
-        """Start to record. Each phase lasts as long as one function; its return is an event too."""
+        """Start to record. A phase is the call of one function; its return is an event too."""
         import clickhouse_driver.connection
         import dlt
 

@@ -8,7 +8,7 @@ from tests.support.clickhouse import DATABASE, Marts
 
 
 def unfinished(server: LocalServer) -> dict[Any, datetime]:
-    """Return when each run began that has a start in the job log and no end."""
+    """Return the start time of each run that has a start in the job log but no end."""
     exists = Marts(server).rows(
         "SELECT count() AS tables FROM system.tables"
         f" WHERE database = '{DATABASE}' AND startsWith(name, 'meta_job_')"

@@ -1,4 +1,4 @@
-"""What the raw tables and the marts hold after a run, and whether it is what the service has."""
+"""The contents of the raw tables and the marts, and comparisons with the data of the service."""
 
 from datetime import datetime, timezone
 from typing import Any
@@ -33,7 +33,7 @@ def raw_rows(server: LocalServer) -> Rows:
 
 
 def marts_rows(server: LocalServer) -> Rows:
-    """Return every row of the public marts, without the columns that say when seats were read."""
+    """Return every row of the public marts, without the columns with the time of the snapshot."""
     marts = Marts(server)
     tables = marts.rows(
         f"SELECT name FROM system.tables WHERE database = '{DATABASE}'"
@@ -42,7 +42,7 @@ def marts_rows(server: LocalServer) -> Rows:
     observed = {"snapshot_ts", "snapshot_at", "inventory_updated_at", "_loaded_at", "_ver"}
     found = {}
     for name in (row["name"] for row in tables):
-        # These have a row, or an age, for every time that the seats were read.
+        # These depend on the number and the time of the snapshots of seats.
         if name in ("v_qtickets_freshness", "fact_qtickets_inventory_history"):
             continue
         rows = marts.rows(f"SELECT * FROM {DATABASE}.{name}")
@@ -57,7 +57,7 @@ def marts_rows(server: LocalServer) -> Rows:
 
 
 def check_raw(world: World, server: LocalServer) -> None:
-    """Compare the paid orders and their tickets with those of the service."""
+    """Check that paid orders and their tickets equal those of the service."""
     marts = Marts(server)
     orders = marts.raw(f"SELECT id, updated_at, deleted_at FROM {RAW}.orders FINAL WHERE payed")
     tickets = marts.raw(
@@ -89,7 +89,7 @@ def check_raw(world: World, server: LocalServer) -> None:
 
 
 def check_marts(world: World, marts: Marts, now: datetime) -> None:
-    """Compare every number of the daily fact and the dashboard with those computed in Python."""
+    """Check that the daily fact and the dashboard equal the numbers computed in Python."""
     daily = actual_daily(marts.rows(f"SELECT * FROM {DATABASE}.fact_qtickets_sales_daily"))
     board = actual_dashboard(marts.rows(f"SELECT * FROM {DATABASE}.v_qtickets_sales_dashboard"))
     assert daily == sales_daily(world.orders(), world.events())
@@ -97,7 +97,7 @@ def check_marts(world: World, marts: Marts, now: datetime) -> None:
 
 
 def expected_dashboard(world: World, now: datetime) -> dict[tuple[str, str, str], Row]:
-    """Return what `v_qtickets_sales_dashboard` must show of a world."""
+    """Return the rows that `v_qtickets_sales_dashboard` must have for a world."""
     shows = {show["id"] for event in world.events() for show in event["shows"]}
     return dashboard(
         world.orders(), world.events(), now, {show: world.seats(show) for show in shows}

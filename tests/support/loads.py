@@ -1,4 +1,4 @@
-"""Runs of the source alone, into a destination that keeps what matters, beside a moving world."""
+"""Runs of the source alone, without ClickHouse, against a world that changes."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class Loads:
-    """Loads into a destination that keeps the ids of orders."""
+    """Loads into a destination that records the ids of orders."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
@@ -40,7 +40,7 @@ class Loads:
         self.pipeline = dlt.pipeline("proof", pipelines_dir=str(folder), destination=keep)
 
     def run(self, *resources: str) -> list[int]:
-        """One run; the orders that it loaded, and `observed` anew."""
+        """Run once with a new `observed`; return the ids of the loaded orders."""
         self.orders.clear()
         self.observed = Observations()
         source = qtickets_source(self.configuration, observed=self.observed)
@@ -70,7 +70,7 @@ class Loads:
         return {name: value for name, value in state.items() if name != "resources"}
 
     def fails(self, words: str) -> None:
-        """A run ends with these words, and everything that later runs go by is as it was."""
+        """Check that a run fails with these words and does not change the state."""
         before = repr(self.state)
         with pytest.raises(Exception) as raised:
             self.run()
@@ -89,7 +89,7 @@ def paid(server: Server) -> list[int]:
 
 
 def refund_one(server: Server, number: int = 0) -> int:
-    """Refund an order that is in nobody's overlap any more; its id."""
+    """Refund an order a day later; return its id."""
     assert isinstance(server.world, World)
     world = server.world
     world.advance(24)

@@ -1,6 +1,6 @@
 """Raw rows written by hand, marts that dbt builds from them, and queries on these marts.
 
-ClickHouse, the raw tables and dbt are real. A row names only the fields that a test is about; the
+ClickHouse, the raw tables and dbt are real. A test gives only the fields that it is about; the
 others have defaults. Times are text in UTC: "2026-03-31 09:00:00".
 """
 
@@ -24,7 +24,7 @@ from tests.support.runs import MODELS_ONLY
 
 Row = dict[str, Any]
 
-# These say when something was loaded or run, so they differ after every run.
+# These have the time of a load or a run, so they differ after every run.
 ABOUT_THE_RUN = {
     "int_qtickets_loaded",
     "int_qtickets_changed",

@@ -5,9 +5,9 @@ import socket
 
 
 def quiet_ports(count: int) -> list[int]:
-    """Return free ports below those that the system gives to outgoing connections.
+    """Return free ports below the range that the system uses for outgoing connections.
 
-    While such a server is down, no outgoing connection of another process takes its port.
+    So no outgoing connection of another process takes the port while the server is down.
     """
     found: list[int] = []
     for port in range(20_000 + os.getpid() * 10 % 12_000, 32_700):

@@ -2,7 +2,7 @@
 
 
 class RetryClock:
-    """Time passes by waits between two tries, and by nothing else."""
+    """A clock that advances only by the waits between retries."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []

@@ -1,4 +1,4 @@
-"""Runs in this process, and what they build."""
+"""Runs in this process, and selections of the models that they build."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from pipelines.transform.dbt_build import build_marts
 
 Runner = Callable[[Settings], RunReport]
 
-# Flags for `dbt build`. Tests of the models take half of its time and change nothing in the models.
+# Flags for `dbt build` without data tests, which take half of its time and change no model.
 MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-# The half of the models that the dashboard and the check of the installation read.
+# The half of the models that the dashboard and `check` read.
 DASHBOARD_ONLY = (
     *MODELS_ONLY,
     *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard"),
@@ -23,7 +23,7 @@ DASHBOARD_ONLY = (
 
 @contextmanager
 def dashboard_only() -> Iterator[None]:
-    """Have runs of this process build only the models of the dashboard, without their tests."""
+    """Make runs in this process build only the models of the dashboard, without their tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "pipelines.run.build_marts",

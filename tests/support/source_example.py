@@ -34,7 +34,7 @@ def load_the_example(folder: Path, python: str | Path) -> None:
 
     Args:
         folder: An empty folder, or one with a copy of the source.
-        python: The Python to run it with; it has to find the source and dlt.
+        python: The Python to run it with. It must be able to import the source and dlt.
     """
     example = re.findall(r"```python\n(.*?)```", SOURCE_README, re.S)[0]
     assert 'destination="duckdb"' in example
@@ -66,7 +66,9 @@ def load_the_example(folder: Path, python: str | Path) -> None:
 
     paid = [order for order in world.orders() if order["payed"]]
     assert len(paid) > 50
-    assert ids("orders") == sorted(order["id"] for order in paid), "the second run finds no news"
+    assert ids("orders") == sorted(order["id"] for order in paid), (
+        "the second run loaded orders again"
+    )
     assert ids("tickets") == sorted(t["id"] for order in paid for t in order["baskets"])
     assert ids("events") == sorted(event["id"] for event in world.events())
-    assert ids("shows"), "a table below the events"
+    assert ids("shows"), "the nested shows have no table"

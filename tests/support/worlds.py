@@ -1,4 +1,4 @@
-"""Worlds of the sandbox, and what happens in them."""
+"""Worlds of the sandbox, and changes in them."""
 
 import random
 from datetime import datetime, timedelta, timezone
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta, timezone
 from sandbox import World
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
-# The moment of the report of runs that follow a world whose clock moves from `NOW` on.
+# REPORT_NOW of runs on a world whose clock starts at `NOW` and advances.
 EVENING = NOW + timedelta(hours=9)
 SEED = 20260615
 
 
 def small_world(seed: int = 11) -> World:
-    """Return 150 orders of 6 events, half a year around `NOW`."""
+    """Return a world of 150 orders of 6 events, half a year around `NOW`."""
     return World(
         orders=150,
         seed=seed,
@@ -24,7 +24,7 @@ def small_world(seed: int = 11) -> World:
 
 
 def world_until(now: datetime, *, tenge_event: bool = False) -> World:
-    """Return 900 orders, from five months before `now` to two months after it."""
+    """Return a world of 900 orders, from five months before `now` to two months after it."""
     return World(
         orders=900,
         seed=7,
@@ -36,12 +36,12 @@ def world_until(now: datetime, *, tenge_event: bool = False) -> World:
 
 
 def report_now(world: World) -> str:
-    """Return the world's present moment as REPORT_NOW, which is in UTC."""
+    """Return the current time of a world in the format of REPORT_NOW, in UTC."""
     return utc_text(world.now)
 
 
 def utc_text(moment: datetime) -> str:
-    """Return a moment as REPORT_NOW, which is in UTC."""
+    """Return a moment in the format of REPORT_NOW, in UTC."""
     return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
 
 
