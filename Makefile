@@ -1,4 +1,4 @@
-# `make run` and `make test` do all set-up; a second call installs nothing.
+# `make run` and `make test` do all set-up; later calls install nothing.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,22 +11,22 @@ BROWSER := $(VENV)/.browser
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(INSTALLED)  ## one run: QTickets (or the demo, without a token) into ClickHouse, then the marts
+run: $(INSTALLED)  ## load QTickets (or the demo, without a token) into ClickHouse, then build the marts
 	@$(BIN)/python pipelines/qtickets.py $(ARGS)
 
-verify: $(INSTALLED)  ## bootstrap, dry run, run, repeat and check, with a report in QTICKETS_HOME
+verify: $(INSTALLED)  ## do a bootstrap, dry run, run, second run and check; write a report
 	@$(BIN)/python pipelines/qtickets.py verify $(ARGS)
 
-test: $(INSTALLED) $(BROWSER)  ## all tests, on a real ClickHouse and a real HTTP service
+test: $(INSTALLED) $(BROWSER)  ## run all tests, on a real ClickHouse and a real HTTP service
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-test-fast: $(INSTALLED)  ## the tests that start neither ClickHouse, dbt, a browser nor the command
+test-fast: $(INSTALLED)  ## run the tests that start neither ClickHouse, dbt, a browser nor the command
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" $(ARGS)
 
-bench: $(INSTALLED)  ## measure speed and memory, next to other implementations; ARGS='--scale 0.1' for less
+bench: $(INSTALLED)  ## measure speed and memory, compared with other implementations
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(INSTALLED)  ## ruff, mypy, oxlint
+lint: $(INSTALLED)  ## run ruff, mypy and oxlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -36,13 +36,13 @@ pins:  ## compile all requirements files from pyproject.toml, with hashes; needs
 	@$(CHECK_PYTHON)
 	@$(PYTHON) -m tools.pins
 
-licences: $(INSTALLED)  ## write docs/licences.md from what the installed packages say
+licences: $(INSTALLED)  ## write docs/licences.md from the metadata of the installed packages
 	@$(BIN)/python deploy/licences.py
 
-audit: $(VENV)-check/.installed  ## known vulnerabilities of the pinned packages; asks PyPI's database
+audit: $(VENV)-check/.installed  ## look up known vulnerabilities of the pinned packages; needs network
 	@$(VENV)-check/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
 
-check-deploy: $(VENV)-check/.installed  ## hadolint, docker compose, shellcheck, … on deploy/
+check-deploy: $(VENV)-check/.installed  ## run hadolint, docker compose, shellcheck, … on deploy/
 	@deploy/check.sh $(VENV)-check/bin
 
 $(VENV)-check/.installed: deploy/requirements-check.txt
@@ -57,27 +57,27 @@ cassettes: $(INSTALLED)  ## record the answers in cassettes/ again, from the san
 screenshots: $(INSTALLED) $(BROWSER)  ## take the screenshots in docs/images again
 	@$(BIN)/python -m tools.screenshots
 
-docs: $(INSTALLED)  ## the documentation of the marts with its lineage, as one file, in the browser
+docs: $(INSTALLED)  ## open the documentation of the marts, with the lineage, in the browser
 	@$(BIN)/python pipelines/qtickets.py docs $(ARGS)
 
 reference: $(INSTALLED)  ## write docs/commands.md and docs/configuration.md from the code
 	@$(BIN)/python -m tools.reference
 
-clickhouse: $(INSTALLED)  ## the embedded ClickHouse in the foreground, for SQL and BI tools
+clickhouse: $(INSTALLED)  ## run the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse
 
 $(INSTALLED): requirements.txt
 	@$(CHECK_PYTHON)
 	@$(PYTHON) -m venv $(VENV) || \
-	  { echo "Making the virtual environment failed. On Debian or Ubuntu: sudo apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	  { echo "Creating the virtual environment failed. On Debian or Ubuntu: sudo apt install python3-venv"; rm -rf $(VENV); exit 1; }
 	@echo "Installing the pinned packages into $(VENV) (once, about a minute)…"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement requirements.txt
 	@touch $@
 
-# Tests of the page say what is missing where no Chromium can be had.
+# If Chromium cannot be installed, the tests of the page fail and say so.
 $(BROWSER): $(INSTALLED)
 	@$(BIN)/python -m tools.browser && touch $@ || true
 
-clean:  ## remove the virtual environment; data in .qtickets stay
+clean:  ## remove the virtual environments; data in .qtickets is kept
 	rm -rf $(VENV) $(VENV)-check

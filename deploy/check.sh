@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks the files of this folder with the tools that read them elsewhere; no engine is needed.
-# `make check-deploy` installs those that come as Python packages.
+# Checks the files of this folder with linters and validators; Docker and Kubernetes are not needed.
+# `make check-deploy` installs the tools that are Python packages, and runs this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=${1:?the folder of the tools}
+bin=${1:?pass the folder of the tools}
 
 checked=0
 check() {
@@ -14,11 +14,12 @@ check() {
 
 check "$bin/shellcheck" deploy/*.sh .ci/run
 check "$bin/hadolint" deploy/Dockerfile
-# The secrets' files need not be there to read the file that names them.
+# The files of the secrets need not exist for this check.
 check "$bin/docker-compose" --file deploy/docker-compose.yml config --quiet
 check "$bin/kubernetes-validate" --strict --quiet deploy/kubernetes/qtickets.yaml
 if command -v systemd-analyze > /dev/null; then
-  # As the installation lays them, with a program that is there in the place of the installed one.
+  # Install the units into a temporary folder. Their program is not installed: replace it by one
+  # that exists.
   root=$(mktemp -d)
   trap 'rm -rf "$root"' EXIT
   deploy/install.sh --root "$root" --no-packages --no-start > /dev/null
@@ -31,6 +32,6 @@ if command -v systemd-analyze > /dev/null; then
     tail -1 "$root/security"
   done
 else
-  echo "no systemd-analyze here: the units were not checked"
+  echo "systemd-analyze is not installed: the systemd units were not checked"
 fi
 echo "$checked checks passed."

@@ -1,18 +1,18 @@
-"""Users, roles, grants, profiles and quotas of a ClickHouse server, as SQL or as `users.d`.
+"""Write users, roles, grants, profiles and quotas of a ClickHouse server as SQL or as `users.d`.
 
-What the loader, dbt and BI may do is told once, in `local_clickhouse/grants.py`, where every
-test of the project runs under it. This writes the same for a server of one's own:
+The grants of the loader, dbt, BI and backups are defined in `local_clickhouse/grants.py` only, and
+all tests of the project run under them. This script writes the same grants for a server:
 
     python deploy/clickhouse_users.py sql > deploy/clickhouse/users.sql
     python deploy/clickhouse_users.py xml > deploy/clickhouse/users.d/qtickets.xml
     python deploy/clickhouse_users.py cluster > deploy/clickhouse/cluster.sql
 
-These files name no passwords: nobody can log in with the hash that stands in them. With `--secrets`
-passwords are made, kept in files of mode 600, and their hashes written instead:
+These files contain no passwords, but a hash that no password has, so nobody can log in. With
+`--secrets` the script creates missing passwords in files of mode 600, and writes their hashes:
 
     python deploy/clickhouse_users.py sql --secrets /etc/qtickets/secrets | clickhouse-client
 
-Needs Python 3.11 and nothing else.
+It needs Python 3.11 and no other packages.
 """
 
 import argparse
@@ -37,15 +37,15 @@ USERS = {
     "reader": "clickhouse_reader_password",
     "backup": "clickhouse_backup_password",
 }
-"""Users, and the file that each password is kept in."""
+"""Users, and the name of the file with each password."""
 
 NO_PASSWORD = "0" * 64
 """No password has this hash."""
 
 GB = 1_000_000_000
 
-# A setting with a limit cannot be raised by the user. `readonly` 2 and not 1: BI tools send
-# settings with their queries. What dbt needs at a million orders is 0.8 GB, 1.7 GB the first time.
+# A user cannot raise a limited setting. `readonly` is 2 and not 1 because BI tools send settings
+# with their queries. At a million orders dbt needs 0.8 GB, and 1.7 GB for the first build.
 PROFILES: Mapping[str, Mapping[str, tuple[int, bool]]] = {
     "loader": {
         "max_memory_usage": (4 * GB, False),
@@ -65,19 +65,19 @@ PROFILES: Mapping[str, Mapping[str, tuple[int, bool]]] = {
     },
     "backup": {"max_execution_time": (0, False)},
 }
-"""Setting: value, and whether the user may not go above it."""
+"""Value of each setting, and whether it is a limit that the user cannot raise."""
 
 READER_QUOTA = {"queries": 20_000, "execution_time": 7_200}
-"""In an hour: a dashboard of ten charts, opened by a hundred people, is a thousand queries."""
+"""Limits for an hour. A dashboard of ten charts that is opened 100 times sends 1,000 queries."""
 
 
 def cluster_grants(user: str, database: str) -> list[str]:
-    """What a user needs on a replicated cluster besides."""
+    """Return the additional grants of a user on a replicated cluster."""
     engines = [f"TABLE ENGINE ON Replicated{family}MergeTree" for family in ("", "Replacing")]
     if user in ("loader", "backup"):
         return ["CLUSTER ON *.*", *engines]
     if user == "transformer":
-        # dbt looks for its tables on every replica, and waits for them before it exchanges one.
+        # dbt looks up its tables on every replica, and waits for all replicas before an exchange.
         return [
             "CLUSTER ON *.*",
             "REMOTE ON *.*",
@@ -88,11 +88,11 @@ def cluster_grants(user: str, database: str) -> list[str]:
 
 
 def sql(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Lines that make everything, or bring what is there up to date: they may be run again."""
+    """Yield the lines of a script that creates the users or updates them; it can be run again."""
     yield f"-- Users of the databases `{database}` and `{database}_raw`. Written by"
     yield "-- deploy/clickhouse_users.py. Run as an administrator, again after every upgrade."
     if not hashes:
-        yield "-- A new user's hash of zeros lets nobody in: passwords are made with --secrets."
+        yield "-- New users get a hash that no password has. Use --secrets to create passwords."
     for user in USERS:
         name, role = f"{PREFIX}{user}", f"{PREFIX}{user}_role"
         yield ""
@@ -104,13 +104,13 @@ def sql(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
             for setting, (value, fixed) in PROFILES[user].items()
         )
         yield f"CREATE SETTINGS PROFILE OR REPLACE {name} SETTINGS {settings};"
-        known = f"IDENTIFIED WITH sha256_hash BY '{hashes.get(user, NO_PASSWORD)}'"
-        yield f"CREATE USER IF NOT EXISTS {name} {known};"
-        # A password that is there stays, unless another one is given.
-        yield f"ALTER USER {name} {f'{known} ' if hashes else ''}SETTINGS PROFILE '{name}';"
+        identified = f"IDENTIFIED WITH sha256_hash BY '{hashes.get(user, NO_PASSWORD)}'"
+        yield f"CREATE USER IF NOT EXISTS {name} {identified};"
+        # Without --secrets an existing user keeps its password.
+        yield f"ALTER USER {name} {f'{identified} ' if hashes else ''}SETTINGS PROFILE '{name}';"
         yield f"GRANT {role} TO {name};"
         yield f"SET DEFAULT ROLE {role} TO {name};"
-    limits = ", ".join(f"{what} = {limit}" for what, limit in READER_QUOTA.items())
+    limits = ", ".join(f"{resource} = {limit}" for resource, limit in READER_QUOTA.items())
     yield ""
     yield (
         f"CREATE QUOTA OR REPLACE {PREFIX}reader KEYED BY user_name FOR INTERVAL 1 hour"
@@ -119,7 +119,7 @@ def sql(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
 
 
 def cluster_sql(database: str) -> Iterator[str]:
-    """Lines that grant what a cluster needs besides, after `sql`."""
+    """Yield the lines with the additional grants of a cluster, to run after those of `sql`."""
     yield "-- On a replicated cluster (CLICKHOUSE_CLUSTER), after users.sql, on every replica."
     for user in USERS:
         for grant in cluster_grants(user, database):
@@ -127,9 +127,9 @@ def cluster_sql(database: str) -> Iterator[str]:
 
 
 def xml(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Lines of a file for `/etc/clickhouse-server/users.d/`."""
-    yield "<!-- Written by deploy/clickhouse_users.py. A hash of zeros lets nobody in: make"
-    yield "     passwords with its option for secrets. -->"
+    """Yield the lines of a file for `/etc/clickhouse-server/users.d/`."""
+    yield "<!-- Written by deploy/clickhouse_users.py. The users get a hash that no password has."
+    yield "     Use the option `secrets` to create passwords. -->"
     yield "<clickhouse>"
     yield "    <profiles>"
     for user, settings in PROFILES.items():
@@ -149,8 +149,8 @@ def xml(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
     yield f"        <{PREFIX}reader>"
     yield "            <interval>"
     yield "                <duration>3600</duration>"
-    for what, limit in READER_QUOTA.items():
-        yield f"                <{what}>{limit}</{what}>"
+    for resource, limit in READER_QUOTA.items():
+        yield f"                <{resource}>{limit}</{resource}>"
     yield "            </interval>"
     yield f"        </{PREFIX}reader>"
     yield "    </quotas>"
@@ -158,8 +158,8 @@ def xml(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
     for user in USERS:
         name = f"{PREFIX}{user}"
         yield f"        <{name}>"
-        known = hashes.get(user, NO_PASSWORD)
-        yield f"            <password_sha256_hex>{known}</password_sha256_hex>"
+        password_hash = hashes.get(user, NO_PASSWORD)
+        yield f"            <password_sha256_hex>{password_hash}</password_sha256_hex>"
         yield "            <networks><ip>::/0</ip></networks>"
         yield f"            <profile>{name}</profile>"
         yield f"            <quota>{name if user == 'reader' else 'default'}</quota>"
@@ -172,18 +172,19 @@ def xml(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
     yield "</clickhouse>"
 
 
-def kept_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the users' passwords, which are made where their files are missing or empty.
+def password_hashes(folder: Path) -> dict[str, str]:
+    """Return SHA-256 hashes of the users' passwords; create those whose file is missing or empty.
 
-    The salt of buyer hashes is made as well: it belongs to the same moment, and must never change.
+    This also creates the salt of buyer hashes, which is needed at the same time and must never
+    change.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = {name: _kept(folder / file) for name, file in USERS.items()}
-    _kept(folder / "qtickets_pii_salt")
-    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()}
+    passwords = {name: _read_or_create(folder / file) for name, file in USERS.items()}
+    _read_or_create(folder / "qtickets_pii_salt")
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in passwords.items()}
 
 
-def _kept(path: Path) -> str:
+def _read_or_create(path: Path) -> str:
     if path.exists() and (text := path.read_text().strip()):
         return text
     text = secrets.token_hex(24)
@@ -198,11 +199,13 @@ def main() -> int:
     )
     parser.add_argument("form", choices=("sql", "xml", "cluster"))
     parser.add_argument("--database", default="zakaz", help="CLICKHOUSE_DB (default: zakaz)")
-    parser.add_argument("--secrets", type=Path, help="folder of the password files")
+    parser.add_argument(
+        "--secrets", type=Path, help="folder of the password files; missing ones are created"
+    )
     options = parser.parse_args()
     try:
         check_database_name(options.database)
-        hashes = kept_hashes(options.secrets) if options.secrets else {}
+        hashes = password_hashes(options.secrets) if options.secrets else {}
     except (LocalClickHouseError, OSError) as error:
         print(f"error: {re.sub('local ', '', str(error))}", file=sys.stderr)
         return 2

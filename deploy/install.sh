@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
-# Installs or upgrades the pipeline on a machine with systemd. May be run again at any time: what is
-# there and right stays as it is, configuration and secrets always.
+# Installs or upgrades the pipeline on a machine with systemd. It can be run again at any time: it
+# changes only what is missing or outdated, and never configuration or secrets.
 set -euo pipefail
-# Whoever calls it: the service's user has to read what root installs.
+# Whatever the caller's umask is, the service's user must be able to read the installed files.
 umask 022
 
 usage() {
   cat <<'USAGE'
 Usage: sudo deploy/install.sh [OPTIONS]
 
-Puts this checkout into /opt/qtickets/releases/<hash of its content>, with the packages it needs,
-points /opt/qtickets/current to it, makes the user, /etc/qtickets with configuration and secrets,
-and systemd timers: a run every 30 minutes, a check every 15, a backup every
-night, old versions of rows out every week. The release before stays, to go back to.
+Copies this checkout with the packages that it needs to /opt/qtickets/releases/<hash of its content>,
+and points /opt/qtickets/current to it. Creates the user qtickets, configuration and secrets in
+/etc/qtickets, and systemd timers: a run every 30 minutes, a check every 15 minutes, a backup every
+night, and compaction every week. Keeps the previous release for --rollback.
 
-  --full           with the embedded ClickHouse and the demo; default: for a ClickHouse server
-  --python PATH    the Python to make the environment with (default: python3)
-  --dry-run        say what would be done, and do nothing
+  --full           install the embedded ClickHouse and the demo too
+  --python PATH    the Python that creates the environment (default: python3)
+  --dry-run        print the steps, and do nothing
   --root DIR       install below DIR: no user, no systemd, nothing outside (packaging, tests)
-  --no-packages    leave the Python environment out (with --root)
+  --no-packages    create no Python environment (with --root)
   --no-start       do not enable the timers
-  --rollback       point `current` to the release before, and do nothing else
-  --help           this text
+  --rollback       point `current` to the previous release, and do nothing else
+  --help           print this text
 
-Then put the token into /etc/qtickets/secrets/qtickets_token and the ClickHouse host into
-/etc/qtickets/qtickets.env, and run it again: with a token there it starts the timers.
+Then write the token to /etc/qtickets/secrets/qtickets_token and the ClickHouse host to
+/etc/qtickets/qtickets.env, and run this again: it starts the timers once there is a token.
 USAGE
 }
 
@@ -55,18 +55,18 @@ fail() {
   exit 1
 }
 
-# Says a command and runs it; --dry-run only says it.
+# Prints a command and runs it; with --dry-run only prints it.
 run() {
   echo "+ $*"
   [ "$dry_run" = yes ] || "$@"
 }
 
-# Only on the machine itself, not below --root.
+# Runs a command that concerns the machine itself, unless --root is set.
 run_here() {
   [ -n "$root" ] || run "$@"
 }
 
-# The source, which a release is made of.
+# Lists the files of a release, sorted and separated by NUL.
 contents() {
   (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt cassettes \
     dashboard dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
@@ -74,17 +74,17 @@ contents() {
     ! -path 'deploy/secrets/*' -print0 | LC_ALL=C sort -z)
 }
 
-# Points `current` to a release at once, without a moment in which it is missing.
+# Points `current` to a release in one atomic step.
 switch_to() {
   run ln -sfn "releases/$1" "$prefix/current.new"
   run mv -T "$prefix/current.new" "$prefix/current"
 }
 
-# A file that is made once and then belongs to the operator.
+# Creates a file from stdin; keeps an existing one, which the operator may have changed.
 make_once() {
   local path=$1 mode=$2
   if [ -e "$path" ]; then
-    echo "= $path stays"
+    echo "= $path is kept"
     cat > /dev/null
   else
     echo "+ write $path (mode $mode)"
@@ -108,7 +108,7 @@ install_unit() {
 }
 
 if [ "$rollback" = yes ]; then
-  [ -L "$prefix/previous" ] || fail "there is no release before this one in $prefix"
+  [ -L "$prefix/previous" ] || fail "$prefix has no previous release"
   target=$(basename "$(readlink "$prefix/previous")")
   run ln -sfn "$(readlink "$prefix/current")" "$prefix/previous"
   switch_to "$target"
@@ -117,11 +117,13 @@ if [ "$rollback" = yes ]; then
 fi
 
 if [ -z "$root" ] && [ "$dry_run" = no ]; then
-  [ "$(id -u)" = 0 ] || fail "run it as root: sudo $0"
-  command -v systemctl > /dev/null || fail "there is no systemd here; see deploy/README.md"
+  [ "$(id -u)" = 0 ] || fail "root is required: sudo $0"
+  command -v systemctl > /dev/null ||
+    fail "this machine has no systemd; see deploy/README.md for Docker and Kubernetes"
 fi
 if [ "$packages" = yes ]; then
-  command -v "$python" > /dev/null || fail "there is no $python; name a Python with --python PATH"
+  command -v "$python" > /dev/null ||
+    fail "$python was not found; set the path of a Python with --python PATH"
   "$python" "$source/deploy/check_python.py" "sudo $0 --python /usr/bin/" || exit 1
 fi
 
@@ -135,9 +137,9 @@ release=$( (contents | (cd "$source" && xargs -0 sha256sum); echo "$requirements
   sha256sum | cut -c1-12)
 folder=$prefix/releases/$release
 if [ -e "$folder/.complete" ]; then
-  echo "= release $release is there"
+  echo "= release $release is installed"
 else
-  # One that an interrupted installation left half-way is made anew.
+  # An interrupted installation may have left an incomplete one.
   run rm -rf "$folder"
   run install -d -m 755 "$folder"
   echo "+ copy the project to $folder"
@@ -161,7 +163,7 @@ else
   [ -z "$current" ] || run ln -sfn "$current" "$prefix/previous"
   switch_to "$release"
 fi
-# The release in use and the one before; older ones go.
+# Keep the current and the previous release, and remove older ones.
 previous=$(basename "$(readlink "$prefix/previous" 2> /dev/null || echo none)")
 for old in "$prefix"/releases/*; do
   name=$(basename "$old")
@@ -174,11 +176,12 @@ done
 [ -d "$state" ] || run install -d -m 700 "$state"
 run_here chown qtickets:qtickets "$state"
 make_once "$config/qtickets.env" 644 <<'ENV'
-# What is no secret; secrets are files in /etc/qtickets/secrets. All variables: docs/configuration.md.
+# Settings that are not secret. Secrets are files in /etc/qtickets/secrets.
+# All variables: docs/configuration.md.
 ORG_NAME=
 REPORT_TZ=Europe/Moscow
 
-# The ClickHouse server; without a host the embedded one is used (installed with --full).
+# The ClickHouse server. Without a host the embedded one is used, which --full installs.
 CLICKHOUSE_HOST=
 #CLICKHOUSE_SECURE=true
 #CLICKHOUSE_CA_CERT=/etc/qtickets/ca.pem
@@ -205,9 +208,9 @@ install_unit common.conf qtickets-.service.d/common.conf
 [ "$reload" = no ] || run_here systemctl daemon-reload
 echo "Done: release $release."
 if [ ! -s "$config/secrets/qtickets_token" ]; then
-  # Without it a run would fill the databases with the demo's sales.
-  echo "Next: put the QTickets token into $config/secrets/qtickets_token, the ClickHouse host into"
-  echo "$config/qtickets.env, and run this again: it starts the timers."
+  # Without a token a run would load the sales of the demo.
+  echo "Next: write the QTickets token to $config/secrets/qtickets_token and the ClickHouse host to"
+  echo "$config/qtickets.env, then run this again to start the timers."
 elif [ "$start" = yes ]; then
   run_here systemctl enable --now qtickets.timer qtickets-check.timer qtickets-backup.timer \
     qtickets-compact.timer

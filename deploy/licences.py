@@ -1,8 +1,8 @@
-"""Licences of all packages that requirements.txt names, as docs/licences.md: `make licences`.
+"""Write docs/licences.md with the licences of all packages in requirements.txt: `make licences`.
 
-Each is what the package says of itself: its licence expression, else its classifiers, else its
-`License` field, else the first line of its LICENSE file. Packages for other systems than this one
-keep what the list of before says.
+A licence is the package's licence expression, else its classifiers, else its `License` field, else
+the first line of its LICENSE file. A package for another operating system is not installed here,
+and keeps the licence that the existing document lists.
 """
 
 import re
@@ -24,42 +24,42 @@ is Apache-2.0.
 """
 
 
-def names(path: Path) -> list[str]:
-    """Packages that a file of pins names, in its order."""
+def package_names(path: Path) -> list[str]:
+    """Return the packages in a requirements file, in its order."""
     return re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==", path.read_text(), re.M)
 
 
 def licence(package: str) -> str | None:
-    """What an installed package says; None if it is not installed."""
+    """Return the licence that a package declares; None if it is not installed."""
     try:
-        said = metadata(package)
+        declared = metadata(package)
     except PackageNotFoundError:
         return None
     classifiers = [
         line.rpartition(" :: ")[2].removesuffix(" License")
-        for line in said.get_all("Classifier") or []
+        for line in declared.get_all("Classifier") or []
         if line.startswith("License :: ") and not line.endswith("OSI Approved")
     ]
-    text = str(said["License"] or "").strip().splitlines()
+    text = str(declared["License"] or "").strip().splitlines()
     files = [file for file in distribution(package).files or () if file.stem == "LICENSE"]
     first_line = files[0].read_text().strip().splitlines()[0] if files else "unknown"
-    named = said["License-Expression"] or " or ".join(classifiers)
+    named = declared["License-Expression"] or " or ".join(classifiers)
     return named or (text or [first_line])[0]
 
 
-def known(document: Path) -> dict[str, str]:
-    """Licences that a document of before lists."""
+def listed_licences(document: Path) -> dict[str, str]:
+    """Return the licences that an existing document lists, by package."""
     rows = re.findall(r"^\| (\S+) \| (.+?) \| ", document.read_text(), re.M)
     return dict(rows)
 
 
 def main() -> None:
     document = PROJECT / "docs" / "licences.md"
-    before = known(document) if document.exists() else {}
-    server = set(names(PROJECT / "deploy" / "requirements.txt"))
+    existing = listed_licences(document) if document.exists() else {}
+    server = set(package_names(PROJECT / "deploy" / "requirements.txt"))
     rows = []
-    for name in sorted(set(names(PROJECT / "requirements.txt"))):
-        found = licence(name) or before.get(name, "for another system than this one")
+    for name in sorted(set(package_names(PROJECT / "requirements.txt"))):
+        found = licence(name) or existing.get(name, "unknown: for another operating system")
         rows.append(f"| {name} | {found} | {'yes' if name in server else ''} |")
     document.write_text(HEAD + "\n".join(rows) + "\n")
     print(f"{len(rows)} packages in {document.relative_to(PROJECT)}")

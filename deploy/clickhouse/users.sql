@@ -1,6 +1,6 @@
 -- Users of the databases `zakaz` and `zakaz_raw`. Written by
 -- deploy/clickhouse_users.py. Run as an administrator, again after every upgrade.
--- A new user's hash of zeros lets nobody in: passwords are made with --secrets.
+-- New users get a hash that no password has. Use --secrets to create passwords.
 
 CREATE ROLE IF NOT EXISTS qtickets_loader_role;
 GRANT SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP DATABASE, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE, SHOW, dictGet ON `zakaz_raw`.* TO qtickets_loader_role;
