@@ -2,9 +2,8 @@
 
 The loader stands on filters that the service's documentation does not describe for orders. A filter
 that is ignored shows in the rows that come, and `verify_filter` finds it. What shows in no row is a
-filter that leaves rows out: a bound whose UTC offset is read otherwise, an answer out of a cache
-that looks at the address alone, a service that answers every list with nothing, another organiser's
-token.
+filter that leaves rows out: a bound whose UTC offset is read differently, an answer from a cache
+that looks only at the address, a service that returns empty lists, another organiser's token.
 
 So a known order is asked for in three ways. It must come when asked for by its id and by a window
 that is exactly its own `payed_at` and `updated_at`. It must not come when the window ends a second
@@ -124,7 +123,7 @@ class ServiceProof:
         if not any(self._is_understood(order) for order in reversed(self._known)):
             raise Misunderstood(
                 f"GET /{ORDERS_PATH}: none of the orders {self._ids()}, which earlier runs have"
-                " loaded, is found by its id. Either the service answers lists with nothing, or"
+                " loaded, is found by its id. Either the service returns empty lists, or"
                 " QTICKETS_TOKEN is that of another organiser. Nothing was loaded, and no cursor"
                 " has moved."
             )
@@ -200,9 +199,9 @@ class ServiceProof:
             window = order.window(column)
             if not self._find(order.by_id(), *window):
                 raise Misunderstood(
-                    f"GET /{ORDERS_PATH}: order {order.id} is not found by a window of its own"
-                    f" {column}, {window[0].as_json()['value']}. The service reads the time or the"
-                    " UTC offset of a filter otherwise than it is written, so lists may lack rows."
+                    f"GET /{ORDERS_PATH}: order {order.id} is not found by a window around"
+                    f" its own {column}, {window[0].as_json()['value']}. The service reads the time"
+                    " or the UTC offset of a filter differently, so lists may lack rows."
                     " Nothing was loaded, and no cursor has moved."
                 )
         raise Misunderstood(
@@ -223,7 +222,7 @@ class ServiceProof:
                 raise Misunderstood(
                     f"GET /{ORDERS_PATH}: different questions get the same answer, with order"
                     f" {order.id}. Something in front of the service answers by the address alone,"
-                    " out of a cache. Nothing was loaded, and no cursor has moved."
+                    " from a cache. Nothing was loaded, and no cursor has moved."
                 ) from error
 
     def _ids(self) -> str:

@@ -29,8 +29,8 @@ DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "shift_times", "hours": 3, "column": "updated_at"},
         "updated_at",
     ),
-    "every list is empty": ({"kind": "empty_lists"}, "answers lists with nothing"),
-    "an answer for every question": ({"kind": "by_address"}, "out of a cache"),
+    "every list is empty": ({"kind": "empty_lists"}, "returns empty lists"),
+    "an answer for every question": ({"kind": "by_address"}, "from a cache"),
 }
 
 
