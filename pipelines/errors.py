@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     MARTS = 5
     """`dbt build` failed, or one of its tests did."""
     BUSY = 75
-    """Another run is under way (EX_TEMPFAIL: try again later)."""
+    """Another run is in progress (EX_TEMPFAIL: try again later)."""
 
 
 class RunError(Exception):

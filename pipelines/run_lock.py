@@ -27,7 +27,7 @@ def exclusive_run(settings: Settings) -> Iterator[None]:
             yield
     except Timeout:
         raise BusyError(
-            f"Another run is under way (it holds {settings.qtickets_home / 'run.lock'}). Nothing"
+            f"Another run is in progress (it holds {settings.qtickets_home / 'run.lock'}). Nothing"
             " was done; it loads the same data, so there is nothing to repeat."
         ) from None
     except OSError as error:

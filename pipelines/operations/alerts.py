@@ -51,7 +51,7 @@ _RENAMED_KEYS = {
 def alerting(settings: AlertSettings) -> Iterator[None]:
     """Send alerts if the run in the block fails or its data are stale, and when it recovers.
 
-    A run that finds another one under way, or is interrupted, causes no alert.
+    A run that finds another one in progress, or is interrupted, causes no alert.
     """
     if not targets(settings):
         yield

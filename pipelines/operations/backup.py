@@ -44,7 +44,7 @@ def create(settings: Settings, name: str | None = None) -> str:
     Raises:
         ConfigurationError: The name is invalid, or there are no tables.
         ClickHouseError: ClickHouse rejected the backup, for instance because the name exists.
-        BusyError: A run is under way.
+        BusyError: A run is in progress.
     """
     from pipelines.run_lock import exclusive_run
 
@@ -79,7 +79,7 @@ def restore(settings: Settings, name: str, *, replace: bool) -> int:
             and `replace` is false.
         ClickHouseError: A table could not be restored; the present tables are unchanged.
         MartsError: The marts could not be built; the next run builds them.
-        BusyError: A run is under way.
+        BusyError: A run is in progress.
     """
     from pipelines.run_lock import exclusive_run
     from pipelines.transform.dbt_build import build_marts

@@ -94,7 +94,7 @@ def _check_data(
         ]
     compared = {(warehouse.marts_db, fact) for fact in FACTS}
     compared |= {(warehouse.raw_db, table) for table in RAW_TABLES}
-    # Before the job log is read: a run that starts in between is then seen as under way.
+    # Before the job log is read: a run that starts in between is then seen as in progress.
     differences = read_differences(warehouse, client) if compared <= existing else None
     log = read_job_log(settings, warehouse, client)
     return [

@@ -148,7 +148,8 @@ def _copy_tables(tables: list[Table], source: Warehouse, target: Warehouse) -> d
                 if (original := _checksum(table, reader)) != _checksum(table, writer):
                     raise ClickHouseError(
                         f"The copy of {table.database}.{table.name} on {target.host} differs from"
-                        " the original. Check that no run is under way there, and repeat the move."
+                        " the original. Check that no run is in progress there, and repeat the"
+                        " move."
                     )
             copied[f"{table.database}.{table.name}"] = original.rows
     except RunError:

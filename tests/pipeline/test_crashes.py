@@ -86,7 +86,7 @@ def test_of_two_runs_at_once_the_second_exits_and_the_first_is_right(
     second = runs.start("--skip-marts")
 
     assert second.wait() == 75
-    assert second.only_error_line.startswith("Failed: Another run is under way")
+    assert second.only_error_line.startswith("Failed: Another run is in progress")
     first.signal(signal.SIGCONT)
     assert first.wait() == 0, first.text("stderr")
     check_raw(world, mortal)

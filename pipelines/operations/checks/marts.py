@@ -57,7 +57,7 @@ def check_marts(
     unfinished_since: datetime | None,
     now: datetime,
 ) -> Check:
-    """Return an error if facts and raw tables differ, unless a run is under way.
+    """Return an error if facts and raw tables differ, unless a run is in progress.
 
     Args:
         differences: As of `read_differences`; None if a table is missing.

@@ -42,7 +42,7 @@ class JobLog:
 
     Attributes:
         runs: The latest runs that have ended, newest first.
-        unfinished_since: Start of a run that has not ended: it is under way, or was killed.
+        unfinished_since: Start of a run that has not ended: it is in progress, or was killed.
     """
 
     runs: list[JobRun]
