@@ -37,6 +37,12 @@ SETTLED_AFTER = timedelta(minutes=1)
 """An order that changed later than this may change again while it is asked for."""
 
 
+_NOTHING_LOST = (
+    "Nothing was loaded, and no cursor has moved: the next run tries again. If it stays so, report"
+    " it to QTickets' support."
+)
+
+
 @dataclass(frozen=True)
 class KnownOrder:
     """An order as it was read: what it is asked for by."""
@@ -125,7 +131,7 @@ class ServiceProof:
                 f"GET /{ORDERS_PATH}: none of the orders {self._ids()}, which earlier runs have"
                 " loaded, is found by its id. Either the service returns empty lists, or"
                 " QTICKETS_TOKEN is that of another organiser. Nothing was loaded, and no cursor"
-                " has moved."
+                " has moved. Check QTICKETS_TOKEN and QTICKETS_BASE_URL."
             )
 
     def _prove_with(self, page: Sequence[Row]) -> None:
@@ -133,15 +139,16 @@ class ServiceProof:
             if not self._is_understood(order):
                 raise Misunderstood(
                     f"GET /{ORDERS_PATH}: order {order.id} came in a list, and is not found by its"
-                    " id. The service misunderstood `id =`. Nothing was loaded, and no cursor has"
-                    " moved."
+                    f" id. The service misunderstood `id =`. {_NOTHING_LOST}"
                 )
 
     def _candidates(self, page: Sequence[Row]) -> list[KnownOrder]:
         """Return the paid orders of a page, those first that are not likely to change now."""
         orders = [order for row in page if (order := KnownOrder.of(row))]
-        settled = self._client.now() - SETTLED_AFTER if orders else None
-        return sorted(orders, key=lambda order: order.updated_at > (settled or order.updated_at))
+        if not orders:
+            return []
+        settled = self._client.now() - SETTLED_AFTER
+        return sorted(orders, key=lambda order: order.updated_at > settled)
 
     def _remember(self, page: Sequence[Row]) -> None:
         for order in self._candidates(page)[: KNOWN_ORDERS - 1]:
@@ -202,12 +209,12 @@ class ServiceProof:
                     f"GET /{ORDERS_PATH}: order {order.id} is not found by a window around"
                     f" its own {column}, {window[0].as_json()['value']}. The service reads the time"
                     " or the UTC offset of a filter differently, so lists may lack rows."
-                    " Nothing was loaded, and no cursor has moved."
+                    f" {_NOTHING_LOST}"
                 )
         raise Misunderstood(
             f"GET /{ORDERS_PATH}: order {order.id} is found by windows of its payed_at and of its"
             " updated_at, and not by both together. The service misunderstood a filter of several"
-            " conditions. Nothing was loaded, and no cursor has moved."
+            f" conditions. {_NOTHING_LOST}"
         )
 
     def _must_not_find(self, order: KnownOrder, condition: Condition) -> None:
@@ -222,7 +229,8 @@ class ServiceProof:
                 raise Misunderstood(
                     f"GET /{ORDERS_PATH}: different questions get the same answer, with order"
                     f" {order.id}. Something in front of the service answers by the address alone,"
-                    " from a cache. Nothing was loaded, and no cursor has moved."
+                    " from a cache. Look for a proxy between this machine and QTickets."
+                    f" {_NOTHING_LOST}"
                 ) from error
 
     def _ids(self) -> str:
