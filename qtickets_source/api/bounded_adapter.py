@@ -114,7 +114,8 @@ class BoundedAdapter(HTTPAdapter):
                 response = super().send(request, *given, **more)
                 self._read(response)
             except requests.RequestException as error:
-                if deadline.is_over:
+                # The timeout of a read is as long, and either of the two may come first.
+                if deadline.is_over or isinstance(error, requests.ReadTimeout):
                     raise self._timeout() from error
                 raise
         # Without a length the end of the connection looks like the end of the answer.
