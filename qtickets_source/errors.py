@@ -54,7 +54,7 @@ class Misunderstood(UnexpectedAnswer):
 
 
 class RequestRejected(UnexpectedAnswer):
-    """The service rejected a request (400, 422), or failed on it and not on others (503)."""
+    """The service rejected a request (HTTP 400 or 422)."""
 
 
 class FilterRefused(FilterIgnored):
