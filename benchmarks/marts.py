@@ -14,9 +14,11 @@ from pathlib import Path
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
+from pipelines.configuration.environment import DBT_PROJECT
 from pipelines.loading.pipeline import create_raw_tables
 from pipelines.transform.build_plan import PARTIAL_BUILD_FROM_TICKETS
 from pipelines.transform.dbt_build import build_marts
+from pipelines.transform.project_state import state_folder
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
 from .cost import Cost, measured
@@ -74,7 +76,7 @@ def build(folder: str, orders: int, repeat: int) -> Cost:
         changed_since: datetime | None = None
         for name in STEPS:
             if name == BY_CLIENT:
-                target = settings.qtickets_home / "dbt" / "target"
+                target = state_folder(settings.qtickets_home, DBT_PROJECT) / "target"
                 with warehouse.connect(warehouse.transformer) as client:
                     selects = compiled_tables(target, client, warehouse.marts_db)
             if name == "after a day's changes":

@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ClickHouseError, MartsError, disk_full
+from pipelines.transform.project_state import state_folder
 from pipelines.warehouse.server import Warehouse
 
 _CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection reset")
@@ -113,7 +114,7 @@ def dbt_environment(settings: Settings, warehouse: Warehouse) -> dict[str, str]:
         # dbt-clickhouse has no setting for a CA. OpenSSL reads this one.
         **({"SSL_CERT_FILE": str(warehouse.ca_cert)} if warehouse.ca_cert else {}),
         "CLICKHOUSE_DB": warehouse.marts_db,
-        "DBT_TARGET_PATH": str(settings.qtickets_home / "dbt" / "target"),
+        "DBT_TARGET_PATH": str(state_folder(settings.qtickets_home, DBT_PROJECT) / "target"),
         "DBT_LOG_PATH": str(settings.qtickets_home / "dbt" / "logs"),
     }
 

@@ -15,6 +15,7 @@ from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ConfigurationError, MartsError
 from pipelines.transform.dbt_build import dbt_environment
+from pipelines.transform.project_state import state_folder
 from pipelines.warehouse.server import open_warehouse
 
 
@@ -29,7 +30,7 @@ def write_docs(settings: Settings) -> Path:
 
     folder = settings.qtickets_home / "docs"
     # A folder of its own: a run may be building in the other one.
-    target = settings.qtickets_home / "dbt" / "docs"
+    target = state_folder(settings.qtickets_home, DBT_PROJECT) / "docs"
     folder.mkdir(parents=True, exist_ok=True)
     with open_warehouse(settings) as warehouse:
         variables = dbt_environment(settings, warehouse) | {"DBT_TARGET_PATH": str(target)}

@@ -2,17 +2,15 @@
 
 from datetime import date
 from hashlib import sha256
-from pathlib import Path
 
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.transform.dbt_build import model_variables
+from pipelines.transform.project_state import project_digest
 from pipelines.warehouse.server import Warehouse
 from qtickets_source.rows.schema import TABLE_NAMES
 
 # The end of a part's name: first and last block, level, and the number of its last mutation if any.
 _MUTATION = r"_\d+_\d+_\d+_(\d+)$"
-
-_IGNORED_FOLDERS = {"target", "logs", "dbt_packages", "__pycache__"}
 
 
 def build_fingerprint(settings: Settings, warehouse: Warehouse) -> str:
@@ -39,7 +37,7 @@ def build_fingerprint(settings: Settings, warehouse: Warehouse) -> str:
             },
         ).result_rows
     return _fingerprint(
-        _project_digest(DBT_PROJECT), sorted(model_variables(settings).items()), tables
+        project_digest(DBT_PROJECT), sorted(model_variables(settings).items()), tables
     )
 
 
@@ -56,11 +54,3 @@ def data_fingerprint(settings: Settings, warehouse: Warehouse, today: date) -> s
 
 def _fingerprint(*content: object) -> str:
     return sha256(repr(content).encode()).hexdigest()[:32]
-
-
-def _project_digest(folder: Path) -> str:
-    digest = sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _IGNORED_FOLDERS & set(path.relative_to(folder).parts):
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
