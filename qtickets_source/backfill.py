@@ -20,7 +20,7 @@ from .rows.schema import ORDERS, TICKETS
 from .settings import ORDERS_PATH
 from .state.periods import Window, as_state, loaded_windows
 
-_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until", "known_orders")
+_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until", "known_orders", "salt_check")
 
 
 def orders_extent(
@@ -90,6 +90,7 @@ def qtickets_backfill_source(
         if not reading.proof.is_complete:
             return
         state["known_orders"] = reading.proof.as_state()
+        state["salt_check"] = reading.salt_check
         state.setdefault("swept_until", began_at)
         state["loaded"] = as_state([*loaded_windows(state), (since, until)])
         # The loaded versions may differ from those that the last run read.

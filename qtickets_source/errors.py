@@ -17,6 +17,10 @@ class RequestNotSent(QTicketsError):
     """The request could not be sent with this configuration, whatever the service does."""
 
 
+class SaltChanged(QTicketsError):
+    """The salt of buyer hashes is not the one with which this warehouse was loaded."""
+
+
 class WriteRefused(QTicketsError):
     """Code tried to send another method than GET: this source only reads."""
 

@@ -93,6 +93,15 @@ def salt_key(salt: str) -> bytes:
     return blake2b(salt.encode(), digest_size=32).digest()
 
 
+def salt_check(salt: bytes) -> str:
+    """Return a value that tells whether a salt is still the same one, and does not reveal it.
+
+    Args:
+        salt: The key of `hashes`.
+    """
+    return blake2b(b"is this the same salt?", key=salt, digest_size=16).hexdigest()
+
+
 def hashes(salt: bytes, kind: str, values: Iterable[object]) -> list[str | None]:
     """Return keyed hashes (BLAKE2b, 128 bits, hex) of identifiers; None for an absent one.
 

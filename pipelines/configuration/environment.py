@@ -55,10 +55,11 @@ DOTENV = Path(".env")
 
 _NO: tuple[Any, ...] = (None, [])
 _PLACEHOLDER = re.compile(r"(dryrun-token|replace-.*|changeme|your-.*)?", re.IGNORECASE)
+_SHORTEST_SALT = 16
 
 
-def _is_demo(token: SecretStr | None) -> bool:
-    return _PLACEHOLDER.fullmatch(token.get_secret_value() if token else "") is not None
+def _is_placeholder(secret: SecretStr | None) -> bool:
+    return _PLACEHOLDER.fullmatch(secret.get_secret_value() if secret else "") is not None
 
 
 def _time_zone(name: str) -> str:
@@ -264,8 +265,9 @@ class Settings(AlertSettings):
     clickhouse_host: str | None = None
     """Host of the ClickHouse server; without it, the embedded ClickHouse in QTICKETS_HOME."""
     qtickets_pii_salt: Annotated[SecretStr | None, Field(validate_default=True)] = None
-    """Salt of buyer hashes; without it, one is created in QTICKETS_HOME, but with CLICKHOUSE_HOST
-    it is required. With another salt every buyer becomes another hash.
+    """Salt of buyer hashes, at least 16 random characters; without it, one is created in
+    QTICKETS_HOME, but with CLICKHOUSE_HOST it is required. A database is loaded with one salt:
+    with another one every buyer would become another hash.
     """
     clickhouse_port: Port = 8123
     """HTTP port; 8443 by default with CLICKHOUSE_SECURE."""
@@ -357,12 +359,16 @@ class Settings(AlertSettings):
     @classmethod
     def _salt_on_a_server(cls, salt: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # A token that cannot be read is missing here, and was meant to be a real one.
-        is_demo = "qtickets_token" in info.data and _is_demo(info.data["qtickets_token"])
-        is_made_up = info.data.get("qtickets_offline") or is_demo
-        if not is_made_up and info.data.get("clickhouse_host") and not salt:
+        is_demo = "qtickets_token" in info.data and _is_placeholder(info.data["qtickets_token"])
+        if is_demo or info.data.get("qtickets_offline"):
+            return salt
+        if not salt and not info.data.get("clickhouse_host"):
+            return salt
+        if _is_placeholder(salt) or len(salt.get_secret_value() if salt else "") < _SHORTEST_SALT:
             raise ValueError(
-                "a long random text with CLICKHOUSE_HOST, and never another: with another one the"
-                " same buyer becomes another hash"
+                f"a random text of at least {_SHORTEST_SALT} characters, such as that of"
+                " `openssl rand -hex 32`, and never another: with another one the same buyer"
+                " becomes another hash"
             )
         return salt
 
@@ -386,7 +392,7 @@ class Settings(AlertSettings):
         """Whose sales a run loads: those of the sandbox, a recording, or the organiser."""
         if self.qtickets_offline:
             return "offline"
-        return "demo" if _is_demo(self.qtickets_token) else "live"
+        return "demo" if _is_placeholder(self.qtickets_token) else "live"
 
     @property
     def skipped(self) -> set[str]:

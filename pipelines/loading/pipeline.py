@@ -15,7 +15,7 @@ from dlt.extract import DltSource
 
 from pipelines.configuration.environment import Settings
 from pipelines.configuration.library_environment import environment
-from pipelines.errors import ClickHouseError, RunError, ServiceError, disk_full
+from pipelines.errors import ClickHouseError, ConfigurationError, RunError, ServiceError, disk_full
 from pipelines.loading.destination import credentials_of, raw_destination
 from pipelines.loading.service import Service
 from pipelines.warehouse.server import Warehouse
@@ -25,6 +25,7 @@ from qtickets_source import (
     QTicketsError,
     empty_tables_source,
 )
+from qtickets_source.errors import SaltChanged
 from qtickets_source.rows.schema import TABLE_NAMES
 
 PIPELINE_NAME = "qtickets"
@@ -208,6 +209,8 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
                 raise cause from None
             if full := disk_full(cause, folder):
                 raise full from error
+            if isinstance(cause, SaltChanged):
+                raise ConfigurationError(str(cause)) from error
             if isinstance(cause, QTicketsError):
                 raise ServiceError(str(cause)) from error
         for cause in _causes(error):

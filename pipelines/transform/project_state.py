@@ -21,8 +21,8 @@ def project_digest(project: Path) -> str:
 def state_folder(home: Path, project: Path) -> Path:
     """Return the folder of dbt's files for this state of the project; remove those of old states.
 
-    dbt's partial parsing assumes that it continues with the same project. After a rollback it fails:
-    it parses the tests of one release with the macros of the other.
+    dbt's partial parsing assumes that it continues with the same project. After a rollback it
+    fails: it parses the tests of one release with the macros of the other.
 
     Args:
         home: QTICKETS_HOME.

@@ -35,6 +35,7 @@ def paid_pages(
     if not reading.proof.is_complete:
         return
     state["known_orders"] = reading.proof.as_state()
+    state["salt_check"] = reading.salt_check
     state["orders_read"] = reading.seen_orders.as_state()
     state["loaded"] = as_state([*loaded_windows(state), (since, None)])
     state.setdefault("cursor_from", since)

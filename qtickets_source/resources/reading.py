@@ -13,9 +13,9 @@ from ..api.circuit_breaker import CircuitBreaker
 from ..api.client import QTicketsClient, open_client
 from ..api.proof import KnownOrder, ServiceProof
 from ..configuration import QTicketsConfiguration
-from ..errors import AccessRefused, NotFound, UnknownPath
+from ..errors import AccessRefused, NotFound, SaltChanged, UnknownPath
 from ..observations import Observations
-from ..privacy import salt_key
+from ..privacy import salt_check, salt_key
 from ..rows.context import RowContext
 from ..settings import INITIAL_DAYS
 from ..state.seen import SeenOrders
@@ -54,6 +54,11 @@ class Reading:
     def seen_orders(self) -> SeenOrders:
         """Orders that this run and the last one have read; created inside the first resource."""
         return SeenOrders(dlt.current.source_state().get("orders_read", {}), self.context)
+
+    @property
+    def salt_check(self) -> str:
+        """What the state keeps of the salt."""
+        return salt_check(self.context.salt)
 
     @cached_property
     def snapshot_at(self) -> datetime:
@@ -121,15 +126,21 @@ def open_reading(
 
     Raises:
         AccessRefused: The token cannot be a token.
+        SaltChanged: Earlier runs loaded buyers with another salt.
     """
     observed = observed or Observations()
+    salt = salt_key(config.pii_salt)
+    if dlt.current.source_state().get("salt_check", salt_check(salt)) != salt_check(salt):
+        raise SaltChanged(
+            "The salt of buyer hashes (QTICKETS_PII_SALT) is not the one with which this database"
+            " was loaded: every known buyer would become a new one. Set the earlier salt again. If"
+            " it is lost, drop both databases and load the history again."
+        )
     versions = VersionClock(dlt.current.source_state().get("fetched_until"), fetched_after)
     return Reading(
         config=config,
         client=client_for(config, versions, observed),
         versions=versions,
-        context=RowContext(
-            salt_key(config.pii_salt), frozenset(config.allowed_fields), observed.findings
-        ),
+        context=RowContext(salt, frozenset(config.allowed_fields), observed.findings),
         observed=observed,
     )

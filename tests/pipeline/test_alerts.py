@@ -103,7 +103,11 @@ def test_another_kind_of_failure_is_reported_as_well(account: Account, receiver:
     told = hook(receiver)
 
     assert failing(account, **told) == 3
-    nowhere = {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "9", "QTICKETS_PII_SALT": "salt"}
+    nowhere = {
+        "CLICKHOUSE_HOST": "127.0.0.1",
+        "CLICKHOUSE_PORT": "9",
+        "QTICKETS_PII_SALT": "a salt for tests",
+    }
     for _ in range(2):
         assert account.command(**told, **nowhere).exit_code == 4
 

@@ -148,6 +148,11 @@ CASES = {
         variables={"CLICKHOUSE_PORT": "9"},
         recorded=False,
     ),
+    "another salt than before": Case(
+        ("QTICKETS_PII_SALT", "every known buyer would become a new one"),
+        2,
+        variables={"QTICKETS_PII_SALT": "another salt for tests"},
+    ),
     "wrong configuration": Case(
         ("QTICKETS_SINCE_HOURS", "REPORT_TZ", "QTICKETS_PII_SALT"),
         2,

@@ -82,7 +82,11 @@ def test_check_imports_neither_dlt_nor_dbt(account: Account) -> None:
         ({"JOB_NAME": "another_job"}, "last_run", "No run has ended yet"),
         ({"QTICKETS_TOKEN": "replace-me"}, "data", "hold live data"),
         (
-            {"CLICKHOUSE_HOST": "127.0.0.1", "CLICKHOUSE_PORT": "9", "QTICKETS_PII_SALT": "x"},
+            {
+                "CLICKHOUSE_HOST": "127.0.0.1",
+                "CLICKHOUSE_PORT": "9",
+                "QTICKETS_PII_SALT": "a salt for tests",
+            },
             "clickhouse",
             "ClickHouse at 127.0.0.1:9 cannot be reached",
         ),

@@ -10,7 +10,7 @@ from pipelines.qtickets import app
 
 SECRETS = {
     "QTICKETS_TOKEN": "a-token-to-hide",
-    "QTICKETS_PII_SALT": "a-salt-to-hide",
+    "QTICKETS_PII_SALT": "a-random-salt-to-hide",
     "QTICKETS_PARTNERS_TOKEN": "a-partner-to-hide",
     "CLICKHOUSE_PASSWORD": "a-password-to-hide",
     "CLICKHOUSE_TRANSFORM_PASSWORD": "another-to-hide",
@@ -32,7 +32,7 @@ def in_force(*arguments: str, **variables: str) -> dict[str, tuple[str, str]]:
 def test_every_value_is_shown_with_its_origin_and_the_first_place_wins(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    (credentials / "qtickets_pii_salt").write_text("of systemd\n")
+    (credentials / "qtickets_pii_salt").write_text("a salt of systemd\n")
     (credentials / "CLICKHOUSE_USER").write_text("of_systemd")
     (tmp_path / "token").write_text("of a file\n")
     (tmp_path / ".env").write_text(
@@ -129,6 +129,20 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
         assert "to-hide" not in output
     assert "REPORT_TZ" in shown.stdout, "an invalid value is shown with its origin too"
     assert list(tmp_path.iterdir()) == [tmp_path / "empty"]
+
+
+@pytest.mark.parametrize(
+    "salt", ["replace-with-openssl-rand-hex-32", "changeme", "fifteen letters"]
+)
+def test_live_buyers_are_not_hashed_with_a_placeholder_or_a_short_salt(salt: str) -> None:
+    live = command("config", QTICKETS_TOKEN="a-token", QTICKETS_PII_SALT=salt)
+    demo = command("config", QTICKETS_PII_SALT=salt)
+
+    assert live.exit_code == 2
+    assert "QTICKETS_PII_SALT" in live.stderr
+    assert "at least 16 characters" in live.stderr
+    assert salt not in live.stderr
+    assert demo.exit_code == 0
 
 
 def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:

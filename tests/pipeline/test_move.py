@@ -101,7 +101,10 @@ def test_a_copy_that_fails_leaves_nothing_behind(
     [
         ({"CLICKHOUSE_HOST": ""}, "CLICKHOUSE_HOST: expected"),
         ({"QTICKETS_TOKEN": "replace-me"}, "holds live data"),
-        ({"QTICKETS_PII_SALT": "another", "QTICKETS_PII_SALT_FILE": ""}, "QTICKETS_PII_SALT_FILE="),
+        (
+            {"QTICKETS_PII_SALT": "another salt for tests", "QTICKETS_PII_SALT_FILE": ""},
+            "QTICKETS_PII_SALT_FILE=",
+        ),
         ({"QTICKETS_HOME": "/nowhere"}, "no embedded ClickHouse"),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_first_failure_ends_it_with_its_output_and_exit_code(
         CLICKHOUSE_PORT=str(account.server.http_port),
         CLICKHOUSE_USER="loader",
         CLICKHOUSE_PASSWORD="a-wrong-password",
-        QTICKETS_PII_SALT="a-salt-to-hide",
+        QTICKETS_PII_SALT="a-random-salt-to-hide",
     )
 
     assert result.returncode == 4
@@ -73,7 +73,7 @@ def test_the_first_failure_ends_it_with_its_output_and_exit_code(
     assert "refused the login of user loader" in report
     assert "**Failed.** Step 2, Bootstrap, failed." in report
     assert "Dry run" not in report
-    for secret in ("a-wrong-password", "a-salt-to-hide"):
+    for secret in ("a-wrong-password", "a-random-salt-to-hide"):
         assert secret not in report + result.stdout + result.stderr
 
 
