@@ -50,6 +50,18 @@ STOP_SECONDS = 15
 LISTENER_SINCE = (26, 7, 3)
 """First version of chdb-core with `SYSTEM START LISTEN`."""
 
+# Python, its libraries and temporary files are found by these.
+INHERITED = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+)
+
 # What the engine prints when it cannot start, and what the user can do.
 FAILURES = (
     (r"Code: 210\b.*", "the port is in use: choose another, or 0 for any free one"),
@@ -199,7 +211,7 @@ def _spawn(folder: ServerFolder, lock: int) -> "subprocess.Popen[bytes]":
             ],
             # The import of the engine reads `config.xml` in the working directory.
             cwd="/",
-            env={**os.environ, "TZ": "UTC"},
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -209,6 +221,16 @@ def _spawn(folder: ServerFolder, lock: int) -> "subprocess.Popen[bytes]":
     # Reaps the process when it ends, possibly long after this process has stopped using it.
     threading.Thread(target=process.wait, daemon=True).start()
     return process
+
+
+def _environment() -> dict[str, str]:
+    """Return what the server process needs of the environment, which holds tokens and passwords.
+
+    Users of the machine who may debug the process could read them, and so could a defect of the
+    engine.
+    """
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**kept, "TZ": "UTC"}
 
 
 def _wait_until_ready(

@@ -51,6 +51,8 @@ CONFIG = """\
 
 # The engine runs as a command-line tool, so SQL may name any file that its user can read. Grants do
 # not prevent all of that, so settings that name files are constant, and `file()` is replaced.
+# The table function `python()` needs no grant, and ends the process: it is built for engines inside
+# a Python program that calls them.
 # `default` has no password, because the process itself logs in as `default`. It is limited to one
 # session, which the process uses, so no one else can log in as `default`.
 # By default a view runs with the grants of the user who reads it. `DEFINER` lets `reader` read the
@@ -63,8 +65,10 @@ USERS = """\
             <allow_introspection_functions>0</allow_introspection_functions>
             <storage_file_read_method>pread</storage_file_read_method>
             <poll_interval>1</poll_interval>
+            <allow_python_table_function>0</allow_python_table_function>
             <default_normal_view_sql_security>DEFINER</default_normal_view_sql_security>
             <constraints>
+                <allow_python_table_function><const/></allow_python_table_function>
                 <format_template_resultset><const/></format_template_resultset>
                 <format_template_row><const/></format_template_row>
                 <format_schema><const/></format_schema>

@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pipelines.configuration.private_paths import private_home
 from pipelines.configuration.secret_files import SecretFiles, Unusable
 from pipelines.errors import ConfigurationError
 from qtickets_source.settings import ALL_TRANSPORTS, BASE_URL, TRANSPORTS, Transport
@@ -146,7 +147,7 @@ class AlertSettings(BaseSettings):
     """Name of the organiser in the job log and in alerts."""
     job_name: str = "qtickets_api"
     """Key of this job in `meta_job_runs`, and its name in alerts."""
-    qtickets_home: Path = PROJECT / ".qtickets"
+    qtickets_home: Annotated[Path, AfterValidator(private_home)] = PROJECT / ".qtickets"
     """Folder for everything on disk: dlt's working folder, dbt's files and logs, the salt, the
     page, the embedded ClickHouse.
     """

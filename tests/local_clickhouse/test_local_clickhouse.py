@@ -48,7 +48,7 @@ def ask(server: LocalServer, user: str, query: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(address, query.encode(), headers)) as answer:
-            text: str = answer.read().decode().strip()
+            text: str = answer.read().decode(errors="replace").strip()
             return text
     except urllib.error.HTTPError as error:
         raise RefusedError(error.read().decode()) from error
@@ -212,6 +212,40 @@ def test_no_user_reaches_files_of_this_machine(server: LocalServer, user: str, q
     with pytest.raises(RefusedError) as refusal:
         ask(server, user, query.format(own=own))
     assert "root:" not in str(refusal.value)
+
+
+def test_no_table_function_of_the_engine_reaches_files_or_ends_the_server(
+    server: LocalServer,
+) -> None:
+    functions = ask(server, "transformer", "SELECT name FROM system.table_functions").split()
+    assert {"file", "python", "url"} <= set(functions)
+    # These return their arguments, so the name of a file comes back, but not its content.
+    for user in server.logins:
+        for function in functions:
+            for arguments in ("", "'x'", "'/etc/passwd'", "'/etc/passwd', 'LineAsString'"):
+                try:
+                    answer = ask(server, user, f"SELECT * FROM {function}({arguments}) LIMIT 1")
+                except RefusedError as refusal:
+                    answer = str(refusal)
+                assert "root:" not in answer, f"{user}: {function}({arguments})"
+
+
+@pytest.mark.parametrize("where", ["SETTINGS allow_python_table_function = 1", ""])
+def test_no_user_can_allow_python_in_sql(server: LocalServer, where: str) -> None:
+    with pytest.raises(RefusedError, match="allow_python_table_function"):
+        ask(server, "reader", f"SELECT * FROM python('x') {where}")
+
+
+def test_the_server_process_has_no_secrets_in_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QTICKETS_TOKEN", "QTICKETS_PII_SALT", "CLICKHOUSE_PASSWORD"):
+        monkeypatch.setenv(name, "a-secret")
+    with running_server(tmp_path):
+        environment = Path(f"/proc/{server_pid(tmp_path)}/environ").read_bytes()
+
+    assert b"a-secret" not in environment
+    assert b"TZ=UTC" in environment
 
 
 def test_passwords_are_stored_in_a_private_file_and_do_not_change(tmp_path: Path) -> None:
