@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test test-fast bench lint pins licences audit check-deploy cassettes screenshots docs reference clickhouse clean
+.PHONY: help run verify test test-fast bench lint pins licences sbom audit check-deploy cassettes screenshots docs reference clickhouse clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,15 @@ pins:  ## compile all requirements files from pyproject.toml, with hashes; needs
 	@$(CHECK_PYTHON)
 	@$(PYTHON) -m tools.pins
 
-licences: $(INSTALLED)  ## write docs/licences.md from the metadata of the installed packages
-	@$(BIN)/python deploy/licences.py
+licences: $(INSTALLED) $(VENV)-check/.installed  ## write docs/licences.md from the metadata of the installed packages
+	@printf '# Licences\n\n%s\n%s\n\n' 'Licences of all packages in `requirements.txt`, as their metadata' \
+	  'declares them; `make licences` writes this file. The project itself is Apache-2.0.' > docs/licences.md
+	@$(VENV)-check/bin/pip-licenses --python $(BIN)/python --from mixed --no-version --format markdown \
+	  --partial-match --fail-on 'Affero' >> docs/licences.md
+
+sbom: $(VENV)-check/.installed  ## write deploy/sbom.cdx.json, a CycloneDX list of the packages of a release
+	@$(VENV)-check/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file deploy/sbom.cdx.json deploy/requirements.txt
 
 audit: $(VENV)-check/.installed  ## look up known vulnerabilities of the pinned packages; needs network
 	@$(VENV)-check/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
