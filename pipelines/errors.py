@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """ClickHouse rejected a statement, failed, or did not answer."""
     MARTS = 5
     """`dbt build` failed, or one of its tests did."""
+    LEFT_OUT = 6
+    """Done, but paid orders that cannot be read were left out of the numbers."""
     BUSY = 75
     """Another run is in progress (EX_TEMPFAIL: try again later)."""
 
@@ -27,6 +29,7 @@ class RunError(Exception):
     """An error that ends a run; its message is one line: what failed, where, and what to do."""
 
     exit_code = ExitCode.BUG
+    heading = "Failed"
 
 
 class ConfigurationError(RunError):
@@ -43,6 +46,13 @@ class ClickHouseError(RunError):
 
 class MartsError(RunError):
     exit_code = ExitCode.MARTS
+
+
+class RowsLeftOut(RunError):
+    """The run is done, but its numbers lack orders that cannot be read."""
+
+    exit_code = ExitCode.LEFT_OUT
+    heading = "Left out"
 
 
 class BusyError(RunError):

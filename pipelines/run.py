@@ -129,7 +129,7 @@ def _logged_job(record: JobRecord, report: RunReport) -> Iterator[None]:
         _finish(record, report, "error", message)
         raise
     with report.timed("record"):
-        _finish(record, report, "ok", "")
+        _finish(record, report, "ok", report.load.left_out)
 
 
 def _finish(record: JobRecord, report: RunReport, status: str, message: str) -> None:

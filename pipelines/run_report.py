@@ -69,6 +69,12 @@ class RunReport:
             "retries": counts.retries,
             "ignored_filters": findings.ignored,
             "skipped_datasets": findings.skipped,
+            "quarantined_orders": [
+                {"id": id_, "reason": reason, "since": since.isoformat(timespec="seconds")}
+                for id_, reason, since in self.load.quarantined
+            ],
+            "bad_rows": {table: reasons[:20] for table, reasons in findings.bad_rows.items()},
+            "unreadable_fields": sorted(findings.unreadable_fields),
             "new_columns": sorted(findings.new_columns),
             "withheld_fields": sorted(findings.withheld),
             "fields_left_out": sorted(findings.too_many)[:100],

@@ -113,6 +113,11 @@ def _findings(report: "RunReport", settings: Settings, console: Console) -> None
         console.print(f"[yellow]The service ignored a filter:[/] {findings.ignored[0]}")
     for dataset, reason in findings.skipped.items():
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
+    for table_name, reasons in findings.bad_rows.items():
+        console.print(f"[yellow]{len(reasons)} rows of {table_name} left out:[/] {reasons[0]}")
+    if findings.unreadable_fields:
+        fields = ", ".join(sorted(findings.unreadable_fields))
+        console.print(f"[yellow]Fields with values that cannot be read, now null:[/] {fields}")
     if findings.new_columns:
         console.print(f"[yellow]New columns:[/] {', '.join(sorted(findings.new_columns))}")
     if findings.changed_types:

@@ -10,17 +10,24 @@ from dlt.extract import DltResource
 from .api.filters import Condition
 from .configuration import QTicketsConfiguration
 from .datetimes import parse_timestamp
+from .errors import BadRow
 from .observations import Observations
 from .resources.batches import batches
 from .resources.reading import client_for, open_reading
 from .rows.dlt_hints import with_table_hints
 from .rows.order_records import decode_order_page
-from .rows.orders import order_tables
 from .rows.schema import ORDERS, TICKETS
 from .settings import ORDERS_PATH
 from .state.periods import Window, as_state, loaded_windows
 
-_KEPT_BY_RESET = ("loaded", "swept_until", "fetched_until", "known_orders", "salt_check")
+_KEPT_BY_RESET = (
+    "loaded",
+    "swept_until",
+    "fetched_until",
+    "known_orders",
+    "quarantine",
+    "salt_check",
+)
 
 
 def orders_extent(
@@ -45,10 +52,17 @@ def orders_extent(
     orders, first_page = client.count(ORDERS_PATH, paid)
     if first_page:
         # Ids grow with time, so no order of the period was paid before its first was created.
-        created = parse_timestamp(first_page[0].get("created_at"), "order: `created_at`")
+        created = _created_at(first_page[0])
         since = max(since, created or since)
     now = client.now()
     return since, min(until or now, now), orders
+
+
+def _created_at(order: dict[str, Any]) -> datetime | None:
+    try:
+        return parse_timestamp(order.get("created_at"), "order: `created_at`")
+    except BadRow:
+        return None
 
 
 @dlt.source(name="qtickets", max_table_nesting=0, spec=QTicketsConfiguration)
@@ -83,9 +97,10 @@ def qtickets_backfill_source(
         paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
         pages = reading.client.list_pages(ORDERS_PATH, paid, decode_order_page)
         for batch in batches(reading.proof.require(pages)):
-            order_table, ticket_table = order_tables(batch, reading.context)
-            yield with_table_hints(ORDERS, order_table)
-            yield with_table_hints(TICKETS, ticket_table)
+            for order_table, ticket_table in reading.quarantine.tables(batch, reading.context):
+                yield with_table_hints(ORDERS, order_table)
+                yield with_table_hints(TICKETS, ticket_table)
+        state["quarantine"] = reading.quarantine.as_state()
         state["fetched_until"] = reading.versions.last
         if not reading.proof.is_complete:
             return

@@ -31,7 +31,8 @@ def parse_timestamp(value: object, where: str) -> datetime | None:
     if parsed is None or parsed.tzinfo is None or parsed.year < EARLIEST.year + 1:
         raise BadRow(
             f"{where} is {value!r}, which is not a timestamp like 2025-11-03T18:41:20+03:00."
-            " Nothing was loaded; look at this row in QTickets, or report a changed API."
+            " Nothing was loaded; look at this row in QTickets, or report a changed API.",
+            f"{where} is not a timestamp",
         )
     if parsed.year >= LATEST.year:
         return LATEST

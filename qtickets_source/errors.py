@@ -70,4 +70,12 @@ class PagesDontAddUp(UnexpectedAnswer):
 
 
 class BadRow(QTicketsError):
-    """A row lacks a field that money or counts depend on, or its value cannot be read."""
+    """A row lacks a field that money or counts depend on, or its value cannot be read.
+
+    Attributes:
+        reason: Row, field and what is wrong with it, without the value, which may be anything.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message

@@ -36,7 +36,9 @@ class Findings:
         changed_types: `table.field (type)` of known fields that came as another JSON type. Where
             the value still fits the column it is loaded; else the run fails.
         ignored: Filters that the service ignored, by transport.
-        skipped: Datasets that the account may not read, and why.
+        skipped: Datasets that the account may not read, or that failed, and why.
+        unreadable_fields: `table.field` of values that became null; no number depends on them.
+        bad_rows: By table, why rows were left out on which no number of sales depends.
         clock_ahead_seconds: How far the service's clock is ahead of this machine's; 0 if they agree
             within five minutes.
     """
@@ -48,6 +50,8 @@ class Findings:
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    bad_rows: dict[str, list[str]] = field(default_factory=dict)
+    unreadable_fields: set[str] = field(default_factory=set)
     clock_ahead_seconds: int = 0
 
     def admits_column(self, table: str, label: str) -> bool:

@@ -11,7 +11,14 @@ from .configuration import QTicketsConfiguration
 from .observations import Observations
 from .resources.events import event_pages, events
 from .resources.lists import clients, discounts, partner_tickets, price_shades, promo_codes
-from .resources.orders import order_changes, orders, paid_pages, payment_cursor, reread_orders
+from .resources.orders import (
+    order_changes,
+    orders,
+    paid_pages,
+    payment_cursor,
+    quarantined_orders,
+    reread_orders,
+)
 from .resources.reading import open_reading
 from .resources.seats import barcodes, inventory
 from .rows.dlt_hints import with_table_hints
@@ -33,7 +40,8 @@ def qtickets_source(
         observed: Collects the number of requests and retries, and what was unexpected.
 
     Returns:
-        `orders` (with table `tickets`), `order_changes` and `reread_orders` (the same tables),
+        `orders` (with table `tickets`), `order_changes`, `reread_orders` and
+        `quarantined_orders` (the same tables),
         `events` (with table `shows`), `inventory`, `discounts`, `promo_codes`, `price_shades`;
         and, to be selected, `clients`, `barcodes`, `partner_tickets`. One of `discounts`,
         `promo_codes`, `price_shades`, `clients`, `barcodes` and `partner_tickets` that the account
@@ -49,6 +57,7 @@ def qtickets_source(
         paid_pages(reading, payed_at=payment_cursor(reading)) | orders(reading),
         order_changes(reading),
         reread_orders(reading),
+        quarantined_orders(reading),
         all_events | events(reading),
         all_events | inventory(reading),
         discounts(reading),

@@ -1,10 +1,13 @@
--- The latest runs, with the warnings of the data tests or the error.
+-- The latest runs, with the warnings of the data tests, the orders left out, or the error.
 SELECT
     toUnixTimestamp(started_at) AS started,
     toUnixTimestamp(finished_at) AS finished,
     toString(status) AS status,
     left(message, 400) AS message,
-    JSONExtract(metrics, 'test_warnings', 'Array(String)') AS warnings
+    arrayConcat(
+        if(status = 'ok' AND message != '', [message], []),
+        JSONExtract(metrics, 'test_warnings', 'Array(String)')
+    ) AS warnings
 FROM meta_job_runs
 ORDER BY started_at DESC
 LIMIT 10

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     ExitCode.SERVICE,
     ExitCode.CLICKHOUSE,
     ExitCode.MARTS,
+    ExitCode.LEFT_OUT,
     ExitCode.BUSY,
     examples={
         "backfill --since 2024-01-01": "load all history from this day on",

@@ -147,7 +147,7 @@ def one_line_errors(*, verbose: bool) -> Iterator[None]:
         if verbose:
             logging.getLogger("pipelines").exception("the command failed")
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]Failed:[/] {escape(str(error))}")
+        console.print(f"[bold red]{error.heading}:[/] {escape(str(error))}")
         raise typer.Exit(int(error.exit_code)) from None
     except KeyboardInterrupt:
         print("Interrupted; the next run continues.", file=sys.stderr)

@@ -7,7 +7,7 @@ import typer
 from pipelines.commands.command import command
 from pipelines.commands.offline import Offline, OfflineCommand, overrides
 from pipelines.commands.options import Options
-from pipelines.errors import ConfigurationError, ExitCode
+from pipelines.errors import ConfigurationError, ExitCode, RowsLeftOut
 
 if TYPE_CHECKING:
     from pipelines.configuration.environment import Settings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     ExitCode.SERVICE,
     ExitCode.CLICKHOUSE,
     ExitCode.MARTS,
+    ExitCode.LEFT_OUT,
     ExitCode.BUSY,
     cls=OfflineCommand,
     examples={
@@ -104,6 +105,7 @@ def load_and_build(
 
     Raises:
         RunError: As `pipelines.run.run`.
+        RowsLeftOut: The run is done, but paid orders are in quarantine.
     """
     # Imported late: dlt and dbt take seconds.
     from pipelines.operations.alerts import alerting
@@ -118,4 +120,6 @@ def load_and_build(
             full_refresh=full_refresh,
             period=period,
         )
-    summarise(report, settings, options.console)
+        summarise(report, settings, options.console)
+        if report.load.left_out:
+            raise RowsLeftOut(report.load.left_out)

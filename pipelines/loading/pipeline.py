@@ -27,6 +27,7 @@ from qtickets_source import (
 )
 from qtickets_source.errors import SaltChanged
 from qtickets_source.rows.schema import TABLE_NAMES
+from qtickets_source.state.quarantine import quarantined
 
 PIPELINE_NAME = "qtickets"
 
@@ -47,6 +48,22 @@ class LoadReport:
 
     rows: dict[str, int] = field(default_factory=dict)
     observed: Observations = field(default_factory=Observations)
+    quarantined: list[tuple[int, str, datetime]] = field(default_factory=list)
+    """Paid orders that are left out because they cannot be read: id, reason, since (UTC)."""
+
+    @property
+    def left_out(self) -> str:
+        """A sentence about the orders in quarantine; empty if there are none."""
+        if not self.quarantined:
+            return ""
+        number = len(self.quarantined)
+        _, reason, since = min(self.quarantined, key=lambda order: order[2])
+        subject = "1 paid order is" if number == 1 else f"{number} paid orders are"
+        return (
+            f"{subject} not in these numbers, or in an earlier version, because QTickets sends"
+            f" values that cannot be read. The first, since {since:%Y-%m-%d %H:%M} UTC: {reason}."
+            " Correct it in QTickets, or report it; the next run then includes it."
+        )
 
 
 @dataclass
@@ -74,6 +91,7 @@ class LoadSession:
         trace = self.pipeline.last_trace
         info = trace.last_normalize_info if trace else None
         counts: dict[str, int] = info.row_counts if info else {}
+        self.report.quarantined = quarantined(self.state)
         for table in TABLE_NAMES:
             self.report.rows[table] = self.report.rows.get(table, 0) + counts.get(table, 0)
 
@@ -184,7 +202,7 @@ def source_state(pipeline: dlt.Pipeline) -> dict[str, Any]:
 
 def select_resources(source: DltSource, settings: Settings) -> None:
     """Select the resources of the datasets that the settings do not skip."""
-    tables = {"order_changes": "orders", "reread_orders": "orders"}
+    tables = dict.fromkeys(("order_changes", "reread_orders", "quarantined_orders"), "orders")
     for name in source.resources:
         table = tables.get(name, name)
         if table in TABLE_NAMES:

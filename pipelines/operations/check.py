@@ -17,6 +17,7 @@ from pipelines.operations.checks.marts import FACTS, RAW_TABLES, check_marts, re
 from pipelines.operations.checks.runs import (
     check_freshness,
     check_last_run,
+    check_left_out,
     check_quality,
     read_job_log,
 )
@@ -100,6 +101,7 @@ def _check_data(
     return [
         check_last_run(log, now),
         *check_freshness(settings, log.runs, now),
+        check_left_out(log.runs),
         check_quality(log.runs),
         check_marts(differences, log.unfinished_since, now),
     ]

@@ -1,5 +1,7 @@
 """The job log: each run adds a row to `meta_job_starts`, and one to `meta_job_runs` at its end.
 
+The view `quarantined_orders` shows the orders that the last successful run left out.
+
 Both tables are append-only. A start without an end is a run that was killed: the next run records
 it as an error.
 """
@@ -39,6 +41,29 @@ _TABLES = (
         metrics String COMMENT 'JSON: rows, requests, retries, seconds by step'
     ) ENGINE = {engine} ORDER BY (job, started_at)
     """,
+    """
+    CREATE VIEW IF NOT EXISTS `{db}`.quarantined_orders{on_cluster} AS
+    SELECT
+        job,
+        left_out.1 AS order_id,
+        left_out.2 AS reason,
+        parseDateTimeBestEffortOrNull(left_out.3, 'UTC') AS since
+    FROM (
+        SELECT
+            job,
+            JSONExtract(
+                metrics,
+                'quarantined_orders',
+                'Array(Tuple(id UInt64, reason String, since String))'
+            ) AS orders
+        FROM `{db}`.meta_job_runs
+        WHERE status = 'ok'
+        ORDER BY started_at DESC
+        LIMIT 1 BY job
+    )
+    ARRAY JOIN orders AS left_out
+    COMMENT 'Paid orders that the last successful run left out, because they cannot be read'
+    """,
 )
 
 
@@ -70,7 +95,7 @@ class JobRecord:
 
 
 def create_job_tables(warehouse: Warehouse) -> None:
-    """Create both tables if they are missing."""
+    """Create the tables and the view if they are missing."""
     with warehouse.connect(warehouse.transformer) as client:
         for statement in _TABLES:
             client.command(

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ..datetimes import VENDOR_TZ, parse_timestamp
-from ..errors import FilterIgnored
+from ..errors import BadRow, FilterIgnored
 
 Row = dict[str, Any]
 
@@ -45,8 +45,14 @@ class Condition:
         return {"column": self.column, "operator": self.operator, "value": value}
 
     def matches(self, row: Row) -> bool:
-        """Return whether `row` satisfies the condition. Null satisfies none, as in SQL."""
-        return self.matches_value(self.comparable(row))
+        """Return whether `row` satisfies the condition. Null satisfies none, as in SQL.
+
+        A value that cannot be read may satisfy it: whoever makes rows of it leaves it out.
+        """
+        try:
+            return self.matches_value(self.comparable(row))
+        except BadRow:
+            return True
 
     def comparable(self, row: Row) -> Any:
         """Return the row's value of the column, ready to be compared."""
@@ -85,7 +91,11 @@ def verify_filter(rows: Sequence[Row], conditions: Sequence[Condition], path: st
     for of_column in by_column.values():
         for row in rows:
             # Parsing a timestamp takes longer than comparing it, so it is parsed once a row.
-            value = of_column[0].comparable(row)
+            try:
+                value = of_column[0].comparable(row)
+            except BadRow:
+                # It proves nothing. Whoever makes rows of the page will leave it out.
+                continue
             for condition in of_column:
                 if not condition.matches_value(value):
                     raise FilterIgnored(

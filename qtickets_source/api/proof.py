@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..datetimes import parse_timestamp
-from ..errors import FilterIgnored, FilterRefused, Misunderstood
+from ..errors import BadRow, FilterIgnored, FilterRefused, Misunderstood
 from ..observations import Observations
 from ..settings import ORDERS_PATH
 from .filters import Condition
@@ -53,10 +53,13 @@ class KnownOrder:
 
     @classmethod
     def of(cls, row: Row) -> "KnownOrder | None":
-        """Return the order of a row; None if it was not paid or has no time of change."""
+        """Return the order of a row; None if it has no time of payment or of change."""
         where = f"order {row.get('id')}"
-        payed_at = parse_timestamp(row.get("payed_at"), f"{where}: `payed_at`")
-        updated_at = parse_timestamp(row.get("updated_at"), f"{where}: `updated_at`")
+        try:
+            payed_at = parse_timestamp(row.get("payed_at"), f"{where}: `payed_at`")
+            updated_at = parse_timestamp(row.get("updated_at"), f"{where}: `updated_at`")
+        except BadRow:
+            return None
         if payed_at is None or updated_at is None:
             return None
         return cls(row["id"], payed_at.replace(microsecond=0), updated_at.replace(microsecond=0))

@@ -18,14 +18,14 @@ Row = dict[str, Any]
 @dlt.resource(name="event_pages", selected=False)
 def event_pages(reading: Reading) -> Iterator[list[Row]]:
     """Yield all events; read once a run, for `events`, `inventory` and `barcodes`."""
-    yield from reading.client.list_pages(EVENTS_PATH)
+    yield from reading.skip_if_refused("events", reading.client.list_pages(EVENTS_PATH))
 
 
 @dlt.transformer(name="events")
 def events(page: list[Row], reading: Reading) -> Iterator[Any]:
     """Yield the events and shows that changed since the last run."""
-    changed = record_changed_rows(page, dlt.current.resource_state("events"), reading.context)
-    if changed:
-        event_table, show_table = event_tables(changed, reading.context)
+    digests = dlt.current.resource_state("events")
+    changed = record_changed_rows(page, digests, reading.context)
+    for event_table, show_table in reading.readable("events", changed, event_tables, digests):
         yield with_table_hints(EVENTS, event_table)
         yield with_table_hints(SHOWS, show_table)

@@ -3,7 +3,7 @@
 A dataset that the account may not read is skipped with a warning and recorded in the findings.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dlt
@@ -69,7 +69,8 @@ def clients(reading: Reading) -> Iterator[Any]:
     newer = [Condition("id", ">", state.get("last_id", 0))]
     for page in reading.skip_if_refused("clients", reading.client.walk(CLIENTS_PATH, newer)):
         if page:
-            yield with_table_hints(CLIENTS, client_table(page, reading.context))
+            for table in reading.readable("clients", page, client_table, {}):
+                yield with_table_hints(CLIENTS, table)
             state["last_id"] = page[-1]["id"]
 
 
@@ -89,16 +90,18 @@ def partner_tickets(reading: Reading) -> Iterator[Any]:
     for filter_ in config.partners_find_requests:
         found = partners.fetch_unpaged(PARTNERS_FIND_PATH, {"filter": dict(filter_)})
         for page in reading.skip_if_refused("partner_tickets", found):
-            yield with_table_hints(PARTNER_TICKETS, partner_ticket_table(page, reading.context))
+            for table in reading.readable("partner_tickets", page, partner_ticket_table, {}):
+                yield with_table_hints(PARTNER_TICKETS, table)
 
 
 def _changed_pages(
     table: RawTable,
     pages: Iterator[list[Row]],
-    make_rows: Callable[[list[Row], RowContext], pa.Table],
+    make_rows: Callable[[Sequence[Row], RowContext], pa.Table],
     reading: Reading,
 ) -> Iterator[Any]:
     digests = dlt.current.resource_state(table.name)
     for page in reading.skip_if_refused(table.name, pages):
         if record_if_changed(page, digests, reading.context):
-            yield with_table_hints(table, make_rows(page, reading.context))
+            for rows in reading.readable(table.name, page, make_rows, digests):
+                yield with_table_hints(table, rows)

@@ -8,7 +8,6 @@ import dlt
 
 from ..api.filters import Condition
 from ..rows.dlt_hints import with_table_hints
-from ..rows.orders import order_tables
 from ..rows.schema import ORDERS, TICKETS
 from ..settings import EVENTS_PATH, ORDERS_PATH, REREAD_EVERY
 from ..state.periods import as_state, belongs_to, loaded_windows
@@ -30,7 +29,9 @@ def paid_pages(
     paid_since = [Condition("payed_at", ">=", since)]
     pages = reading.client.walk(ORDERS_PATH, paid_since, closed_by="payed_at")
     pages = reading.proof.require(pages)
-    yield from batches(map(reading.seen_orders.filter_new, pages), cursor="payed_at")
+    new = map(reading.seen_orders.filter_new, pages)
+    yield from batches(new, cursor="payed_at", unreadable=reading.quarantine.add)
+    state["quarantine"] = reading.quarantine.as_state()
     state["fetched_until"] = reading.versions.last
     if not reading.proof.is_complete:
         return
@@ -72,14 +73,32 @@ def order_changes(reading: Reading) -> Iterator[Any]:
     changed_since = [Condition("updated_at", ">=", swept_until)]
     pages = reading.client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
     pages = reading.proof.require(pages)
-    for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
+    new = map(reading.seen_orders.filter_new, pages)
+    for batch in batches(new, cursor="updated_at", unreadable=reading.quarantine.add):
         # One late change from before the loaded period would look like all sales of its day.
         yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
     state["fetched_until"] = reading.versions.last
+    state["quarantine"] = reading.quarantine.as_state()
     if not reading.proof.is_complete:
         return
     state["orders_read"] = reading.seen_orders.as_state()
     state["swept_until"] = began_at
+
+
+@dlt.resource(name="quarantined_orders")
+def quarantined_orders(reading: Reading) -> Iterator[Any]:
+    """Yield orders that earlier runs could not read, and that can be read now."""
+    state, ids = dlt.current.source_state(), reading.quarantine.asked_again
+    if not ids:
+        return
+    asked = [Condition("id", "in", ids)]
+    listed: set[int] = set()
+    for batch in batches(reading.proof.require(reading.client.list_pages(ORDERS_PATH, asked))):
+        listed.update(order["id"] for order in batch)
+        yield from _rows(batch, reading)
+    if reading.proof.is_complete:
+        reading.quarantine.release([id_ for id_ in ids if id_ not in listed])
+    state["quarantine"] = reading.quarantine.as_state()
 
 
 @dlt.resource(name="reread_orders")
@@ -93,7 +112,7 @@ def reread_orders(reading: Reading) -> Iterator[Any]:
     since = now - timedelta(days=reread_days)
     event_ids = [
         event["id"]
-        for page in reading.client.list_pages(EVENTS_PATH)
+        for page in reading.skip_if_refused("events", reading.client.list_pages(EVENTS_PATH))
         for event in page
         if was_held(event, since, now)
     ]
@@ -104,15 +123,17 @@ def reread_orders(reading: Reading) -> Iterator[Any]:
         held_lately = [Condition("event_id", "in", event_ids), paid_lately[1]]
         readings.append(reading.client.list_pages(ORDERS_PATH, held_lately))
     for pages in map(reading.proof.require, readings):
-        for batch in batches(map(reading.seen_orders.filter_new, pages), cursor="updated_at"):
+        new = map(reading.seen_orders.filter_new, pages)
+        for batch in batches(new, cursor="updated_at", unreadable=reading.quarantine.add):
             yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
     if not reading.proof.is_complete:
         return
+    state["quarantine"] = reading.quarantine.as_state()
     state["reread_at"] = now
     state["orders_read"] = reading.seen_orders.as_state()
 
 
 def _rows(page: list[Row], reading: Reading) -> Iterator[Any]:
-    order_table, ticket_table = order_tables(page, reading.context)
-    yield with_table_hints(ORDERS, order_table)
-    yield with_table_hints(TICKETS, ticket_table)
+    for order_table, ticket_table in reading.quarantine.tables(page, reading.context):
+        yield with_table_hints(ORDERS, order_table)
+        yield with_table_hints(TICKETS, ticket_table)

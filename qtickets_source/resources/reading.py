@@ -1,11 +1,11 @@
 """What the resources of one run share."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dlt
 
@@ -13,17 +13,21 @@ from ..api.circuit_breaker import CircuitBreaker
 from ..api.client import QTicketsClient, open_client
 from ..api.proof import KnownOrder, ServiceProof
 from ..configuration import QTicketsConfiguration
-from ..errors import AccessRefused, NotFound, SaltChanged, UnknownPath
+from ..errors import AccessRefused, NotFound, SaltChanged, ServiceUnavailable, UnknownPath
 from ..observations import Observations
 from ..privacy import salt_check, salt_key
 from ..rows.context import RowContext
+from ..rows.unreadable import split_unreadable
 from ..settings import INITIAL_DAYS
+from ..state.quarantine import Quarantine
 from ..state.seen import SeenOrders
 from ..versions import VersionClock
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Made = TypeVar("Made")
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,12 @@ class Reading:
         """Orders that this run and the last one have read; created inside the first resource."""
         return SeenOrders(dlt.current.source_state().get("orders_read", {}), self.context)
 
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Paid orders that cannot be read; created inside the first resource."""
+        orders = dlt.current.source_state().get("quarantine", {})
+        return Quarantine(orders, self.observed.findings)
+
     @property
     def salt_check(self) -> str:
         """What the state keeps of the salt."""
@@ -82,12 +92,42 @@ class Reading:
         return timedelta(hours=self.config.overlap_hours)
 
     def skip_if_refused(self, dataset: str, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items; if the account may not read them, record the dataset as skipped."""
+        """Yield the items; if the dataset cannot be read, record it as skipped.
+
+        Either the account may not read it, or only this part of the service fails: if all of it
+        does, the run ends with the orders.
+        """
         try:
             yield from items
-        except (AccessRefused, NotFound, UnknownPath) as error:
+        except (AccessRefused, NotFound, ServiceUnavailable, UnknownPath) as error:
             self.observed.findings.skipped[dataset] = str(error)
             logger.warning("Dataset %s is left out of this run: %s", dataset, error)
+
+    def readable(
+        self,
+        table: str,
+        rows: Sequence[Row],
+        make: Callable[[Sequence[Row], RowContext], Made],
+        digests: MutableMapping[str, Any],
+    ) -> list[Made]:
+        """Return what is made of the rows that can be read; record the others as bad rows.
+
+        For datasets on which no number of sales depends; for orders there is the quarantine.
+
+        Args:
+            table: The raw table.
+            rows: Rows of one page.
+            make: Makes rows of the table.
+            digests: Digests of rows or pages that were loaded. Those of bad rows are removed, so
+                that every run tries and reports them.
+        """
+        made, unreadable = split_unreadable(rows, lambda some: make(some, self.context))
+        for row, error in unreadable:
+            for recorded in (row, rows[0]):
+                digests.pop(str(recorded.get("id")), None)
+            self.observed.findings.bad_rows.setdefault(table, []).append(error.reason)
+            logger.warning("A row of %s is left out of this run: %s", table, error.reason)
+        return made
 
 
 def client_for(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ..datetimes import parse_timestamp
+from ..errors import BadRow
 from ..rows.columns import as_rows
 
 Row = dict[str, Any]
@@ -13,8 +14,7 @@ Row = dict[str, Any]
 def was_held(event: Row, since: datetime, until: datetime) -> bool:
     """Return whether one of the event's shows was open between two moments."""
     for show in as_rows(event.get("shows")) or ():
-        opens = show.get("open_date") or show.get("start_date")
-        opens_at = parse_timestamp(opens, f"show {show.get('id')}: `open_date`")
+        opens_at = _first_readable(show, "open_date", "start_date")
         ends_at = _ends_at(show)
         if opens_at and opens_at <= until and (ends_at is None or ends_at >= since):
             return True
@@ -35,5 +35,15 @@ def open_shows(event: Row, now: datetime) -> Iterator[Row]:
 
 
 def _ends_at(show: Row) -> datetime | None:
-    ends = show.get("finish_date") or show.get("start_date") or show.get("open_date")
-    return parse_timestamp(ends, f"show {show.get('id')}: `finish_date`")
+    return _first_readable(show, "finish_date", "start_date", "open_date")
+
+
+def _first_readable(show: Row, *names: str) -> datetime | None:
+    """Return the first of the dates that is given and can be read."""
+    for name in names:
+        try:
+            if moment := parse_timestamp(show.get(name), name):
+                return moment
+        except BadRow:
+            continue
+    return None

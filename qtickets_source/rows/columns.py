@@ -76,9 +76,24 @@ def to_arrow(
         row_id = ids[array.is_null().index(True).as_py()]
         raise BadRow(
             f"{what} {row_id}: `{column.name}` is missing. Nothing was loaded: amounts and counts"
-            " depend on it. Look at this row in QTickets, or report a changed API."
+            " depend on it. Look at this row in QTickets, or report a changed API.",
+            f"{what} {row_id}: `{column.name}` is missing",
         )
     return array
+
+
+def null_if_unreadable(kind: Kind, values: Sequence[Any]) -> tuple[list[Any], int]:
+    """Return the values with null for those that are not of the kind, and how many these are."""
+    readable: list[Any] = []
+    unreadable = 0
+    for value in values:
+        try:
+            convert_value(kind, value, "")
+            readable.append(value)
+        except BadRow:
+            readable.append(None)
+            unreadable += 1
+    return readable, unreadable
 
 
 def convert_value(kind: Kind, value: Any, where: str) -> Any:
@@ -146,7 +161,8 @@ def decode_raw(values: Sequence[Any]) -> Sequence[Any]:
     except ValueError as error:
         raise BadRow(
             f"a page of orders is not JSON: {error}. Nothing of it was loaded. Run again; if it"
-            " happens every time, report it to QTickets' support."
+            " happens every time, report it to QTickets' support.",
+            "a page of orders is not JSON",
         ) from None
 
 
@@ -202,7 +218,10 @@ def _number(kind: Kind, value: Any, where: str) -> int | Decimal | None:
         exact = number = Decimal("NaN")
     if exact != number or abs(exact) > _LARGEST[kind]:
         expected = "a whole number" if kind == "integer" else "an amount with at most two decimals"
-        raise BadRow(f"{where} is {value!r}, not {expected}. Nothing was loaded.")
+        raise BadRow(
+            f"{where} is {value!r}, not {expected}. Nothing was loaded.",
+            f"{where} is not {expected}",
+        )
     return int(exact) if kind == "integer" else exact
 
 

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import BadRow
 from ..privacy import hashes
@@ -14,6 +15,9 @@ from .schema import ORDERS, TICKETS
 from .table import Fields, make_table, record_nested_type
 
 Row = dict[str, Any]
+
+LARGEST_QUANTITY = 1_000_000
+"""Tickets of one row; the largest halls have a tenth of that."""
 
 
 def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, pa.Table]:
@@ -45,7 +49,22 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         order_id=order_table["id"].take(order_of_ticket),
         barcode_hash=hashes(context.salt, "barcode", ticket_fields["barcode"]),
     )
+    _check_quantities(ticket_table)
     return order_table, ticket_table
+
+
+def _check_quantities(tickets: pa.Table) -> None:
+    """Check the numbers of tickets: a negative one would become billions in an unsigned sum."""
+    quantities = tickets["quantity"].combine_chunks()
+    extremes = pc.min_max(quantities).as_py()
+    if tickets.num_rows and (extremes["min"] < 0 or extremes["max"] > LARGEST_QUANTITY):
+        wrong = pc.or_(pc.less(quantities, 0), pc.greater(quantities, LARGEST_QUANTITY))
+        place = wrong.index(True).as_py()
+        where = f"ticket {tickets['id'][place]}: `quantity`"
+        raise BadRow(
+            f"{where} is {quantities[place]}, not a number of tickets. Nothing was loaded.",
+            f"{where} is not a number of tickets",
+        )
 
 
 def _baskets(orders: Fields, context: RowContext) -> list[list[Row]]:
@@ -60,7 +79,8 @@ def _baskets(orders: Fields, context: RowContext) -> list[list[Row]]:
         if tickets is None:
             raise BadRow(
                 f"order {order.get('id')} came without its tickets (`baskets`). Nothing was loaded:"
-                " it would count as an order that sold nothing. Report it as a changed API."
+                " it would count as an order that sold nothing. Report it as a changed API.",
+                f"order {order.get('id')}: `baskets` is not a list of tickets",
             )
         baskets.append(tickets)
     return baskets

@@ -29,11 +29,17 @@ ARROW_TYPES: dict[Kind, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `required` ones may not be null: money, counts and keys depend on them."""
+    """One column.
+
+    Attributes:
+        required: It may not be null: money, counts and keys depend on it.
+        lenient: No number depends on it: a value that cannot be read becomes null.
+    """
 
     name: str
     kind: Kind
     required: bool = False
+    lenient: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,10 @@ class RawTable:
         )
 
 
-def _columns(kind: Kind, names: str, *, required: bool = False) -> tuple[Column, ...]:
-    return tuple(Column(name, kind, required) for name in names.split())
+def _columns(
+    kind: Kind, names: str, *, required: bool = False, lenient: bool = False
+) -> tuple[Column, ...]:
+    return tuple(Column(name, kind, required, lenient) for name in names.split())
 
 
 _FETCHED_AT = Column("_fetched_at", "timestamp", required=True)
@@ -94,7 +102,8 @@ ORDERS = RawTable(
     field_columns=(
         *_columns("integer", "id event_id", required=True),
         *_columns("flag", "payed", required=True),
-        *_columns("timestamp", "payed_at updated_at deleted_at reserved_to"),
+        *_columns("timestamp", "payed_at updated_at deleted_at"),
+        *_columns("timestamp", "reserved_to", lenient=True),
         *_columns("timestamp", "created_at", required=True),
         *_columns("money", "price original_price"),
         *_columns("text", "currency_id", required=True),
@@ -162,11 +171,8 @@ SHOWS = RawTable(
         *_columns("integer", "id", required=True),
         *_columns("text", "name"),
         *_columns("flag", "is_active"),
-        *_columns(
-            "timestamp",
-            "sale_start_date sale_finish_date open_date start_date finish_date"
-            " created_at updated_at deleted_at",
-        ),
+        *_columns("timestamp", "sale_start_date sale_finish_date open_date", lenient=True),
+        *_columns("timestamp", "start_date finish_date created_at updated_at deleted_at"),
         *_columns("json", "prices min_price max_price scheme_properties"),
     ),
 )
@@ -198,7 +204,8 @@ DISCOUNTS = RawTable(
         *_columns("integer", "id", required=True),
         *_columns("text", "name type"),
         *_columns("flag", "is_active"),
-        *_columns("timestamp", "active_from active_to created_at updated_at deleted_at"),
+        *_columns("timestamp", "active_from active_to", lenient=True),
+        *_columns("timestamp", "created_at updated_at deleted_at"),
         *_columns("json", "events shows"),
     ),
 )
@@ -212,7 +219,8 @@ PROMO_CODES = RawTable(
         *_columns("text", "code type"),
         *_columns("flag", "is_active"),
         *_columns("integer", "discount_id max_uses_count"),
-        *_columns("timestamp", "active_from active_to created_at updated_at deleted_at"),
+        *_columns("timestamp", "active_from active_to", lenient=True),
+        *_columns("timestamp", "created_at updated_at deleted_at"),
     ),
 )
 

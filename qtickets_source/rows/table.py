@@ -11,7 +11,14 @@ from msgspec.structs import astuple
 
 from ..api.decoding import Record
 from ..privacy import may_be_personal
-from .columns import convert_fast, decode_raw, json_text, plain_text, to_arrow
+from .columns import (
+    convert_fast,
+    decode_raw,
+    json_text,
+    null_if_unreadable,
+    plain_text,
+    to_arrow,
+)
 from .context import RowContext
 from .schema import Column, Kind, RawTable
 
@@ -93,6 +100,10 @@ def make_table(
         if array is None and is_field:
             values = decode_raw(values)
             _record_changed_types(table, column, values, context)
+            if column.lenient:
+                values, unreadable = null_if_unreadable(column.kind, values)
+                if unreadable:
+                    context.findings.unreadable_fields.add(f"{table.name}.{column.name}")
         columns[column.name] = to_arrow(column, values, array, what, ids)
     arrow = pa.Table.from_pydict(columns, schema=table.arrow_schema())
     # Records have known fields only.

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..datetimes import parse_timestamp
+from ..errors import BadRow
 
 Window = tuple[datetime, datetime | None]
 
@@ -51,5 +52,8 @@ def as_state(windows: Iterable[Window]) -> list[list[Any]]:
 
 def belongs_to(windows: list[Window], order: Mapping[str, Any]) -> bool:
     """Return whether an order lies in the loaded windows; unpaid orders do, they count nowhere."""
-    payed_at = parse_timestamp(order.get("payed_at"), f"order {order.get('id')}: `payed_at`")
+    try:
+        payed_at = parse_timestamp(order.get("payed_at"), f"order {order.get('id')}: `payed_at`")
+    except BadRow:
+        return True  # It goes into quarantine.
     return payed_at is None or covered(windows, payed_at)

@@ -107,35 +107,6 @@ CASES = {
     "the same page again and again": Case(
         ("GET /events", "page 2"), 3, [Fault("/events", kind="repeat_page")]
     ),
-    "an order without tickets": Case(
-        ("order 1", "`baskets`"),
-        3,
-        [Fault("/orders", kind="mutate", change=change_first_row(lambda row: row.pop("baskets")))],
-    ),
-    "a payment date that is no date": Case(
-        ("`payed_at` is 'soon'",),
-        3,
-        [
-            Fault(
-                "/orders",
-                kind="mutate",
-                change=change_first_row(lambda r: r.update(payed_at="soon")),
-            )
-        ],
-    ),
-    "an amount that is no amount": Case(
-        ("`price` is 'free'", "ticket"),
-        3,
-        [
-            Fault(
-                "/orders",
-                kind="mutate",
-                change=change_first_row(
-                    lambda row: row.update(baskets=[{**row["baskets"][0], "price": "free"}])
-                ),
-            )
-        ],
-    ),
     "clickhouse refuses the login": Case(
         ("refused the login of user loader", "CLICKHOUSE_PASSWORD"),
         4,
@@ -200,6 +171,33 @@ def test_bad_input_ends_the_run_with_one_clear_line_and_leaves_the_marts(
     if case.recorded:
         assert last["status"] == "error"
         assert last["message"] in last_line
+
+
+def test_a_paid_order_that_cannot_be_read_is_reported_until_it_can_and_the_others_count(
+    service: Any, environment: dict[str, str], marts_of_a_good_run: Marts
+) -> None:
+    marts = marts_of_a_good_run
+    before = marts.snapshot()
+    spoilt = change_first_row(lambda row: row["baskets"][0].update(price="free"))
+
+    with dashboard_only(), going_wrong(service, [Fault("/orders", kind="mutate", change=spoilt)]):
+        result = command(environment)
+        health = command(environment, "check", "--format", "json")
+
+    assert result.exit_code == 6, result.output
+    [reported] = [line for line in result.stderr.splitlines() if line.startswith("Left out: ")]
+    assert "`price` is not an amount" in reported
+    assert "Done." in result.stdout
+    left_out = marts.rows("SELECT order_id, reason FROM zakaz.quarantined_orders")
+    assert f"{len(left_out)} paid order" in reported
+    assert {row["reason"].split(": ")[1] for row in left_out} == {
+        "`price` is not an amount with at most two decimals"
+    }
+    assert '"left_out"' in health.stdout
+    assert "not in these numbers" in health.stdout
+    assert marts.snapshot() == before, "their last readable versions count"
+    assert command(environment).exit_code == 0
+    assert marts.rows("SELECT count() AS orders FROM zakaz.quarantined_orders") == [{"orders": 0}]
 
 
 def test_an_ignored_filter_costs_requests_is_reported_and_changes_no_number(

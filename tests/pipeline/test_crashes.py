@@ -103,7 +103,7 @@ def small_disk(folder: Path, free: int) -> Iterator[int]:
     Yields:
         0, or a limit on the size of files if this user may not mount a file system.
     """
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", str(folder)]
     folder.mkdir()
     mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     try:

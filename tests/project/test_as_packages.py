@@ -70,7 +70,8 @@ def test_the_table_of_resources_is_what_the_source_has(tmp_path: Path) -> None:
         assert row["switch"].split(";")[0] == (
             "on" if source.resources[name].selected else "off"
         ), name
-        table = raw["orders" if name.endswith("_changes") or name.startswith("reread") else name]
+        into = re.search(r"append to `(\w+)`", row["disposition"])
+        table = raw[into[1] if into else name]
         assert tuple(re.findall(r"`(\w+)`", row["key"])) == table.key, name
         assert row["disposition"].startswith("append")
         for variable in re.findall(r"QTICKETS_\w+", row["switch"]):

@@ -352,7 +352,7 @@ BAD_FIELDS = [
     (table.name, column.name, column.kind)
     for table in (ORDERS, TICKETS)
     for column in table.field_columns
-    if column.kind in BAD
+    if column.kind in BAD and not column.lenient
 ]
 
 

@@ -156,6 +156,8 @@ def check_quality(runs: list[JobRun]) -> Check:
         "ignored_filters": metrics.get("ignored_filters") or [],
         "withheld_fields": metrics.get("withheld_fields") or [],
         "missing_fields": metrics.get("missing_fields") or [],
+        "bad_rows": metrics.get("bad_rows") or {},
+        "unreadable_fields": metrics.get("unreadable_fields") or [],
     }
     unusual = [
         f"{name.replace('_', ' ')}: {_first(items)}" for name, items in found.items() if items
@@ -163,6 +165,16 @@ def check_quality(runs: list[JobRun]) -> Check:
     if unusual:
         return Check("quality", "warning", "; ".join(unusual), found)
     return Check("quality", "ok", "The last successful run found nothing unusual.", found)
+
+
+def check_left_out(runs: list[JobRun]) -> Check:
+    """Return an error if the last successful run left out paid orders that cannot be read."""
+    last = next((run for run in runs if run.status == "ok"), None)
+    orders = last.metrics.get("quarantined_orders") or [] if last else []
+    values = {"orders": len(orders), "ids": [order["id"] for order in orders[:20]]}
+    if last and orders:
+        return Check("left_out", "error", last.message, values)
+    return Check("left_out", "ok", "All paid orders that were read are in the numbers.", values)
 
 
 def _first(found: dict[str, str] | list[str]) -> str:
