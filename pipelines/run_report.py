@@ -73,6 +73,10 @@ class RunReport:
                 {"id": id_, "reason": reason, "since": since.isoformat(timespec="seconds")}
                 for id_, reason, since in self.load.quarantined
             ],
+            "doubtful_seats": [
+                f"show {show}: {reason}" for show, reason in findings.doubtful_seats.items()
+            ][:100],
+            "lost_events": findings.lost_events[:100],
             "bad_rows": {table: reasons[:20] for table, reasons in findings.bad_rows.items()},
             "unreadable_fields": sorted(findings.unreadable_fields),
             "new_columns": sorted(findings.new_columns),

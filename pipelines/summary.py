@@ -21,6 +21,8 @@ DEMO = (
     " The live service is not called."
 )
 
+_SHOWN_SHOWS = 5
+
 
 def announce(settings: Settings, console: Console) -> None:
     """Print whose data are read, from where, and where they go."""
@@ -115,6 +117,11 @@ def _findings(report: "RunReport", settings: Settings, console: Console) -> None
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     for table_name, reasons in findings.bad_rows.items():
         console.print(f"[yellow]{len(reasons)} rows of {table_name} left out:[/] {reasons[0]}")
+    for show, reason in list(findings.doubtful_seats.items())[:_SHOWN_SHOWS]:
+        console.print(f"[yellow]Seats of show {show} are doubtful:[/] {reason}")
+    if findings.lost_events:
+        ids = ", ".join(map(str, findings.lost_events[:_SHOWN_SHOWS]))
+        console.print(f"[yellow]Events no longer listed, which stay in the marts:[/] {ids}")
     if findings.unreadable_fields:
         fields = ", ".join(sorted(findings.unreadable_fields))
         console.print(f"[yellow]Fields with values that cannot be read, now null:[/] {fields}")

@@ -37,6 +37,8 @@ class Findings:
             the value still fits the column it is loaded; else the run fails.
         ignored: Filters that the service ignored, by transport.
         skipped: Datasets that the account may not read, or that failed, and why.
+        doubtful_seats: By show, why its numbers of seats are unlikely.
+        lost_events: Events that the last run listed and this one did not; their rows stay.
         unreadable_fields: `table.field` of values that became null; no number depends on them.
         bad_rows: By table, why rows were left out on which no number of sales depends.
         clock_ahead_seconds: How far the service's clock is ahead of this machine's; 0 if they agree
@@ -50,6 +52,8 @@ class Findings:
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    doubtful_seats: dict[int, str] = field(default_factory=dict)
+    lost_events: list[int] = field(default_factory=list)
     bad_rows: dict[str, list[str]] = field(default_factory=dict)
     unreadable_fields: set[str] = field(default_factory=set)
     clock_ahead_seconds: int = 0

@@ -18,7 +18,9 @@ SEATS_PATH = "shows/{show_id}/seats"
 # Only what capacity, free seats and prices need: the answer for a large hall is large.
 SEAT_FIELDS = (
     "id",
+    "root_id",
     "zone_id",
+    "admission",
     "price",
     "currency_id",
     "max_quantity",

@@ -18,7 +18,13 @@ Row = dict[str, Any]
 @dlt.resource(name="event_pages", selected=False)
 def event_pages(reading: Reading) -> Iterator[list[Row]]:
     """Yield all events; read once a run, for `events`, `inventory` and `barcodes`."""
-    yield from reading.skip_if_refused("events", reading.client.list_pages(EVENTS_PATH))
+    state, listed = dlt.current.source_state(), set[int]()
+    for page in reading.skip_if_refused("events", reading.client.list_pages(EVENTS_PATH)):
+        listed.update(event["id"] for event in page)
+        yield page
+    if "events" not in reading.observed.findings.skipped:
+        reading.observed.findings.lost_events = sorted({*state.get("events_listed", ())} - listed)
+        state["events_listed"] = sorted(listed)
 
 
 @dlt.transformer(name="events")

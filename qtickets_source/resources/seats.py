@@ -6,6 +6,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import AccessRefused, BadRow, NotFound, ServiceUnavailable, UnexpectedAnswer
 from ..rows.dlt_hints import with_table_hints
@@ -13,6 +14,7 @@ from ..rows.lists import barcode_table
 from ..rows.schema import BARCODES, INVENTORY
 from ..rows.seats import SnapshotMoment, inventory_table, seat_rows, unreadable_inventory_table
 from ..settings import BARCODE_FIELDS, BARCODES_PATH, SEAT_FIELDS, SEATS_PATH, SNAPSHOT_EVERY
+from ..state.seats import KnownSeats
 from ..state.seen import record_if_due
 from .reading import Reading
 from .shows import open_shows
@@ -28,12 +30,17 @@ def inventory(page: list[Row], reading: Reading) -> Iterator[Any]:
 
     A snapshot that equals the last loaded one is skipped, unless that one is getting old.
     """
+    state = dlt.current.resource_state("inventory")
+    known = KnownSeats(state)
     shows = [(event, show) for event in page for show in open_shows(event, reading.snapshot_at)]
-    tables = list(reading.client.map_parallel(lambda pair: _seats(*pair, reading), shows))
+    tables = [
+        _credible(table, known, reading)
+        for table in reading.client.map_parallel(lambda pair: _seats(*pair, reading), shows)
+    ]
     if tables and record_if_due(
         snapshot := pa.concat_tables(tables),
         str(page[0]["id"]),
-        dlt.current.resource_state("inventory"),
+        state,
         reading.context,
         at=reading.snapshot_at,
         valid_for=SNAPSHOT_EVERY,
@@ -62,6 +69,20 @@ def _seats(event: Row, show: Row, reading: Reading) -> pa.Table:
         logger.warning("Seats of show %s are unknown in this run: %s", show["id"], error)
         reason = type(error).__name__
         return unreadable_inventory_table(event["id"], show["id"], reason, moment, reading.context)
+
+
+def _credible(table: pa.Table, known: KnownSeats, reading: Reading) -> pa.Table:
+    """Return the snapshot of a show; if it had seats and now has none, one with unknown seats."""
+    first = table.slice(0, 1).to_pylist()[0]
+    show_id, capacity = first["show_id"], pc.sum(table["max_quantity"]).as_py()
+    # Null: the seats could not be read.
+    if capacity is None or known.is_credible(show_id, capacity, reading.snapshot_at):
+        return table
+    reading.observed.findings.doubtful_seats[show_id] = "had seats before, and now has none"
+    moment = SnapshotMoment(reading.snapshot_at, fetched_at=first["_fetched_at"])
+    return unreadable_inventory_table(
+        first["event_id"], show_id, "SeatsGone", moment, reading.context
+    )
 
 
 def _barcodes(show: Row, reading: Reading) -> pa.Table:

@@ -156,6 +156,8 @@ def check_quality(runs: list[JobRun]) -> Check:
         "ignored_filters": metrics.get("ignored_filters") or [],
         "withheld_fields": metrics.get("withheld_fields") or [],
         "missing_fields": metrics.get("missing_fields") or [],
+        "doubtful_seats": metrics.get("doubtful_seats") or [],
+        "lost_events": metrics.get("lost_events") or [],
         "bad_rows": metrics.get("bad_rows") or {},
         "unreadable_fields": metrics.get("unreadable_fields") or [],
     }
