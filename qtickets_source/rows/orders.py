@@ -34,7 +34,10 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         "order",
         order_fields,
         context,
-        buyer_hash=hashes(context.salt, "client", order_fields["client_id"]),
+        # 0 stands for no client; all such orders together are not one buyer.
+        buyer_hash=hashes(
+            context.salt, "client", [id_ or None for id_ in order_fields["client_id"]]
+        ),
         baskets_count=list(map(len, baskets)),
     )
     order_of_ticket = pa.array(

@@ -95,6 +95,9 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
     # December on, and a smaller final number of tickets.
     assert changed.pop("fact_qtickets_sales_pace") == (161, 161)
     assert changed.pop("fact_qtickets_refunds_daily") == (0, 1)
+    # The December entry keeps its amount, and has a newer `_ver`. The refund and what was kept of
+    # it are new entries in March.
+    assert changed.pop("fact_qtickets_ledger_daily") == (1, 3)
     assert changed == {
         "stg_qtickets_api_orders_raw": (1, 1),
         "stg_qtickets_api_tickets_raw": (2, 2),
@@ -146,6 +149,52 @@ def test_a_price_that_is_not_the_sum_of_its_tickets_warns_and_builds(world: Mart
     assert run.success, run
     warned = [name for name, status in run.statuses.items() if status == "warn"]
     assert warned == ["order_price_is_the_sum_of_its_tickets_int_qtickets_paid_tickets_"]
+
+
+def test_exchanges_partial_refunds_and_cities_count_by_their_definitions(world: MartsWorld) -> None:
+    world.empty_raw()
+    world.insert(
+        "events", event(1, city_name="Москва"), event(2, city_name="\u00a0Москва\u202f"), event(3)
+    )
+    exchanged = {"secondary_orders": '[{"id": 9}]', "updated_at": "2026-03-20 10:00:00"}
+    # An exchanged order whose tickets came alive, one with a deleted ticket, and the new order.
+    world.order(1, "2026-02-10 08:00:00", ticket("1000"), ticket("500"), **exchanged)
+    moved = ticket("1000", deleted_at="2026-03-25 10:00:00")
+    world.order(2, "2026-02-10 08:00:00", moved, ticket("300"), event_id=2, **exchanged)
+    world.order(9, "2026-03-20 10:00:00", ticket("2600"))
+    # Price 1000, of which 100 were returned; price 800 less a deduction of 50.
+    world.order(
+        3,
+        "2026-02-11 08:00:00",
+        ticket("1000", refunded_at="2026-03-26 10:00:00", refunded_amount="100"),
+        ticket("800", refunded_at="2026-03-26 10:00:00", refunded_deduction_amount="50"),
+    )
+
+    world.build_models("--select", "+fact_qtickets_ledger_daily", "+fact_qtickets_refunds_daily")
+
+    ledger = {
+        (str(row["entry_date"]), row["entry_type"], row["event_id"]): (
+            row["tickets"],
+            row["amount"],
+        )
+        for row in world.rows("SELECT * FROM zakaz.fact_qtickets_ledger_daily")
+    }
+    assert ledger == {
+        ("2026-02-10", "sale", "1"): (2, 1500),
+        ("2026-02-10", "sale", "2"): (2, 1300),
+        ("2026-02-11", "sale", "1"): (2, 1800),
+        ("2026-03-20", "sale", "1"): (1, 2600),
+        ("2026-03-20", "exchange", "1"): (-2, -1500),
+        ("2026-03-25", "exchange", "2"): (-1, -1000),
+        ("2026-03-26", "refund", "1"): (-2, -1800),
+        ("2026-03-26", "refund_retained", "1"): (0, 950),
+    }
+    sold = world.row("SELECT sum(revenue) AS revenue FROM zakaz.fact_qtickets_sales_daily")
+    assert sold["revenue"] == 2600 + 300
+    refunds = world.row("SELECT * FROM zakaz.fact_qtickets_refunds_daily")
+    assert (refunds["refunded_amount"], refunds["paid_back_amount"]) == (1800, 850)
+    cities = world.rows("SELECT DISTINCT city FROM zakaz.fact_qtickets_sales_daily")
+    assert cities == [{"city": "москва"}]
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_capacity_counts_open_shows_at_their_latest_snapshot(world: MartsWorld) 
 
     assert totals["1"] == (100 + 50 + 0 + 10, 40 + 50 + 0 + 10)
     assert totals["5"] == (80, 0), "a past show is not counted, and a sold-out show has 0 left"
-    assert totals["2"] == (0, 0), "an event without shows has 0 tickets, not an unknown number"
+    assert totals["2"] == (None, None), "0 is for sold out, and this event has no show to sell"
     assert totals["7"] == (None, None), "one unreadable show makes the sum unknown"
     assert totals["99"] == (None, None)
 
@@ -279,7 +279,9 @@ def test_a_buyer_is_returning_from_the_second_order_on(world: MartsWorld) -> Non
 
     assert set(buyers) == {"anna", "boris"}
     assert (buyers["anna"]["orders"], buyers["anna"]["kind"]) == (2, "returning")
-    assert (buyers["boris"]["tickets_sold"], buyers["boris"]["kind"]) == (0, "new")
+    boris = buyers["boris"]
+    assert (boris["tickets_sold"], boris["orders"], boris["kind"]) == (0, 0, "none")
+    assert boris["orders_ever"] == 1
 
 
 def test_attendance_is_the_share_of_sold_tickets_that_were_scanned(world: MartsWorld) -> None:

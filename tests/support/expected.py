@@ -94,6 +94,46 @@ def actual_daily(rows: Iterable[Row]) -> dict[Key, Row]:
     }
 
 
+def revenue_by_day(
+    orders: Iterable[Row], days: Iterable[date], zone: str = "Europe/Moscow"
+) -> dict[tuple[date, str], Decimal]:
+    """Return the revenue by (day, currency) as it stood at the end of the day.
+
+    That is the price of the tickets that were paid by then, and neither refunded nor cancelled nor
+    exchanged by then.
+    """
+
+    def day_of(text: str) -> date:
+        return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).date()
+
+    tickets = []
+    for order in orders:
+        if not order["payed"]:
+            continue
+        deleted = [ticket["deleted_at"] or order["deleted_at"] for ticket in order["baskets"]]
+        unmarked_exchange = bool(order.get("secondary_orders")) and not any(deleted)
+        for ticket, deleted_at in zip(order["baskets"], deleted, strict=True):
+            ended_at = ticket["refunded_at"] or deleted_at
+            if unmarked_exchange:
+                ended_at = ended_at or order["updated_at"]
+            amount = money(ticket["price"]) * ticket["quantity"]
+            end = day_of(ended_at) if ended_at else date.max
+            tickets.append((day_of(order["payed_at"]), end, order["currency_id"], amount))
+    currencies = {currency for _, _, currency, _ in tickets}
+    return {
+        (day, currency): sum(
+            (
+                amount
+                for paid, ended, of_ticket, amount in tickets
+                if paid <= day < ended and of_ticket == currency
+            ),
+            Decimal(0),
+        )
+        for day in days
+        for currency in currencies
+    }
+
+
 def dashboard(
     orders: Iterable[Row],
     events: Iterable[Row],
@@ -123,11 +163,11 @@ def dashboard(
         open_shows = [show["id"] for show in shows if (end := _ends(show)) is None or end >= now]
         starts = [_moment(show["start_date"] or show["open_date"]) for show in shows]
         ends = [_ends(show) for show in shows]
-        unknown = any(seats.get(show) is None for show in open_shows)
+        unknown = not open_shows or any(seats.get(show) is None for show in open_shows)
         plans = [
             seat for show in open_shows for seat in seats.get(show) or () if not seat["disabled"]
         ]
-        for currency in {key[3] for key, _ in recent} or {event["currency_id"]}:
+        for currency in {key[3] for key, _ in sold} or {event["currency_id"]}:
             mine = [(key, fact) for key, fact in recent if key[3] == currency]
             now_sold = [fact for key, fact in mine if key[0] == today]
             rows[event_id, city_of(event), currency] = {
@@ -140,6 +180,7 @@ def dashboard(
                 "tickets_left": None if unknown else sum(seat["free_quantity"] for seat in plans),
                 "start_date": min((m.astimezone(local).date() for m in starts if m), default=None),
                 "end_date": max((m.astimezone(local).date() for m in ends if m), default=None),
+                "is_over": int(bool(shows) and not open_shows),
             }
     return rows
 

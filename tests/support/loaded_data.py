@@ -6,7 +6,14 @@ from typing import Any
 from local_clickhouse import LocalServer
 from sandbox import World
 from tests.support.clickhouse import DATABASE, Marts
-from tests.support.expected import Row, actual_daily, actual_dashboard, dashboard, sales_daily
+from tests.support.expected import (
+    Row,
+    actual_daily,
+    actual_dashboard,
+    dashboard,
+    revenue_by_day,
+    sales_daily,
+)
 
 RAW = f"{DATABASE}_raw"
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -93,7 +100,27 @@ def check_marts(world: World, marts: Marts, now: datetime) -> None:
     daily = actual_daily(marts.rows(f"SELECT * FROM {DATABASE}.fact_qtickets_sales_daily"))
     board = actual_dashboard(marts.rows(f"SELECT * FROM {DATABASE}.v_qtickets_sales_dashboard"))
     assert daily == sales_daily(world.orders(), world.events())
+    check_ledger(world, marts)
     assert board == expected_dashboard(world, now)
+
+
+def check_ledger(world: World, marts: Marts) -> None:
+    """Check that the ledger up to any day adds up to the revenue as it stood on that day."""
+    entries = marts.rows(
+        f"SELECT entry_date, currency, amount FROM {DATABASE}.fact_qtickets_ledger_daily"
+        " WHERE entry_type != 'refund_retained'"
+    )
+    # A tenth of the days, and the last one.
+    days = sorted({entry["entry_date"] for entry in entries})
+    expected = revenue_by_day(world.orders(), [*days[::10], *days[-1:]])
+    assert expected == {
+        (day, currency): sum(
+            entry["amount"]
+            for entry in entries
+            if entry["entry_date"] <= day and entry["currency"] == currency
+        )
+        for day, currency in expected
+    }
 
 
 def expected_dashboard(world: World, now: datetime) -> dict[tuple[str, str, str], Row]:

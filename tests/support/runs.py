@@ -17,7 +17,7 @@ MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "un
 DASHBOARD_ONLY = (
     *MODELS_ONLY,
     *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard"),
-    *("+v_qtickets_freshness", "+fact_qtickets_sales_utm_daily"),
+    *("+v_qtickets_freshness", "+fact_qtickets_sales_utm_daily", "+fact_qtickets_ledger_daily"),
 )
 
 

@@ -1,5 +1,6 @@
 with
 
+-- Of all dates: a currency in which nothing was sold lately keeps its row.
 recent_sales as (
 
     select
@@ -7,10 +8,9 @@ recent_sales as (
         currency,
         sumIf(tickets_sold, sales_date = {{ report_today() }}) as tickets_sold_today,
         sumIf(revenue, sales_date = {{ report_today() }}) as revenue_today,
-        sum(tickets_sold) as tickets_sold_14d,
-        sum(revenue) as revenue_14d
+        sumIf(tickets_sold, sales_date between {{ report_today() }} - 13 and {{ report_today() }}) as tickets_sold_14d,
+        sumIf(revenue, sales_date between {{ report_today() }} - 13 and {{ report_today() }}) as revenue_14d
     from {{ ref('fact_qtickets_sales_daily') }}
-    where sales_date between {{ report_today() }} - 13 and {{ report_today() }}
     group by event_id, currency
 
 ),
@@ -36,7 +36,8 @@ select
     inventory_snapshots.snapshot_ts.1 as inventory_updated_at,
     events.start_date as start_date,
     events.end_date as end_date,
-    toLowCardinality(if(recent_sales.currency = '', events.currency, recent_sales.currency)) as currency
+    toLowCardinality(if(recent_sales.currency = '', events.currency, recent_sales.currency)) as currency,
+    events.is_over as is_over
 
 from {{ ref('dim_events') }} as events
 left join recent_sales on events.event_id = recent_sales.event_id

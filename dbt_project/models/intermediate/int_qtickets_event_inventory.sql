@@ -57,9 +57,17 @@ event_snapshots as (
 select
     events.event_id as event_id,
     nullIf(event_snapshots.snapshot_at, toDateTime64(0, 6, 'UTC')) as snapshot_at,
-    -- Null means unknown. An event without open shows is known to have 0 tickets left.
-    if(event_inventory.is_unknown, null, toUInt64(coalesce(event_inventory.tickets_total, 0))) as tickets_total,
-    if(event_inventory.is_unknown, null, toUInt64(coalesce(event_inventory.tickets_left, 0))) as tickets_left
+    -- Null means that seats are unknown, or that all shows are over: 0 is only for sold out.
+    if(
+        event_inventory.event_id = '' or event_inventory.is_unknown,
+        null,
+        toUInt64(coalesce(event_inventory.tickets_total, 0))
+    ) as tickets_total,
+    if(
+        event_inventory.event_id = '' or event_inventory.is_unknown,
+        null,
+        toUInt64(coalesce(event_inventory.tickets_left, 0))
+    ) as tickets_left
 
 from {{ ref('stg_qtickets_api_events_raw') }} as events
 left join event_inventory on events.event_id = event_inventory.event_id

@@ -10,11 +10,12 @@ select
     buyer_hash,
     min(sale_ts) as first_order_ts,
     max(sale_ts) as last_order_ts,
-    uniqExact(order_id) as orders,
+    uniqExactIf(order_id, ticket_state = 'sold') as orders,
     sumIf(quantity, ticket_state = 'sold') as tickets_sold,
     uniqExact(event_id) as events,
-    toLowCardinality(if(orders > 1, 'returning', 'new')) as kind,
-    max(_ver) as _ver
+    toLowCardinality(multiIf(orders > 1, 'returning', orders = 1, 'new', 'none')) as kind,
+    max(_ver) as _ver,
+    uniqExact(order_id) as orders_ever
 
 from {{ ref('int_qtickets_paid_tickets') }}
 where buyer_hash != '' and {{ is_changed('buyer_hash') }}

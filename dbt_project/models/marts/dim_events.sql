@@ -7,8 +7,9 @@ show_dates as (
     select
         event_id,
         min(starts_at) as starts_at,
-        max(ends_at) as ends_at
-    from {{ ref('stg_qtickets_api_shows_raw') }}
+        max(shows.ends_at) as ends_at,
+        countIf(shows.ends_at is null or shows.ends_at >= {{ report_now() }}) = 0 as is_over
+    from {{ ref('stg_qtickets_api_shows_raw') }} as shows
     where not is_deleted
     group by event_id
 
@@ -28,7 +29,8 @@ listed_events as (
         toDateTime(events.loaded_at, 'UTC') as _loaded_at,
         events.currency as currency,
         toUInt8(events.is_deleted) as is_deleted,
-        toUInt8(1) as is_listed
+        toUInt8(1) as is_listed,
+        toUInt8(show_dates.is_over) as is_over
     from {{ ref('stg_qtickets_api_events_raw') }} as events
     left join show_dates on events.event_id = show_dates.event_id
     left join {{ ref('int_qtickets_event_inventory') }} as inventory
@@ -50,11 +52,21 @@ unlisted_events as (
         null as tickets_left,
         max(_ver) as _ver,
         toDateTime(0, 'UTC') as _loaded_at,
-        min(currency) as currency,
+        -- The currency of most of its tickets; of equal ones, the first by name.
+        argMax(currency, (tickets, reverse(currency))) as currency,
         toUInt8(0) as is_deleted,
-        toUInt8(0) as is_listed
-    from {{ ref('int_qtickets_show_days') }}
-    where event_id not in (select event_id from {{ ref('stg_qtickets_api_events_raw') }})
+        toUInt8(0) as is_listed,
+        toUInt8(0) as is_over
+    from (
+        select
+            event_id,
+            toString(currency) as currency,
+            sum(tickets_sold) as tickets,
+            max(_ver) as _ver
+        from {{ ref('int_qtickets_show_days') }}
+        where event_id not in (select event_id from {{ ref('stg_qtickets_api_events_raw') }})
+        group by event_id, currency
+    )
     group by event_id
 
 )
@@ -71,7 +83,8 @@ select
     _loaded_at,
     toLowCardinality(currency) as currency,
     is_deleted,
-    is_listed
+    is_listed,
+    is_over
 
 from (
     select * from listed_events

@@ -35,7 +35,9 @@ select
     {{ report_timestamp('shows.sale_starts_at') }} as sale_start_ts,
     {{ report_timestamp('shows.sale_ends_at') }} as sale_end_ts,
     toUInt8(shows.is_deleted or events.is_deleted) as is_deleted,
-    {{ version_of('shows.changed_at') }} as _ver
+    {{ version_of('shows.changed_at') }} as _ver,
+    {{ report_date('shows.ends_at') }} as end_date,
+    toUInt8(coalesce(shows.ends_at < {{ report_now() }}, false)) as is_over
 
 from {{ ref('stg_qtickets_api_shows_raw') }} as shows
 left join events on shows.event_id = events.event_id

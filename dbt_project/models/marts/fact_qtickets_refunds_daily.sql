@@ -9,7 +9,7 @@ select
     uniqExact(order_id) as orders,
     toDecimal64(sum(tickets.amount), 2) as refunded_amount,
     toDecimal64(sum(tickets.refund_deduction_amount), 2) as refund_deduction_amount,
-    toDecimal64(sum(tickets.amount) - sum(tickets.refund_deduction_amount), 2) as paid_back_amount,
+    toDecimal64(sum(tickets.paid_back_amount), 2) as paid_back_amount,
     min(sales_date) as first_sales_date,
     max(sales_date) as last_sales_date,
     max(_ver) as _ver

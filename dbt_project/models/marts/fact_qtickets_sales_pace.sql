@@ -6,7 +6,7 @@ with
 
 shows as (
 
-    select show_id, event_id, city, assumeNotNull(start_date) as show_date
+    select show_id, event_id, city, assumeNotNull(start_date) as show_date, is_over
     from {{ ref('dim_shows') }}
     where start_date is not null and not is_deleted
 
@@ -20,6 +20,7 @@ sales_before_show as (
         shows.event_id as event_id,
         shows.city as city,
         shows.show_date as show_date,
+        shows.is_over as is_over,
         sold.currency as currency,
         toInt32(least(greatest(dateDiff('day', sold.sales_date, shows.show_date), 0), {{ horizon }})) as day,
         sold.tickets_sold as tickets_sold,
@@ -40,6 +41,7 @@ sold_shows as (
         event_id,
         city,
         show_date,
+        is_over,
         currency,
         sumMap(map(day, tickets_sold)) as tickets_by_day,
         sumMap(map(day, revenue)) as revenue_by_day,
@@ -47,7 +49,7 @@ sold_shows as (
         max(_ver) as _ver,
         dateDiff('day', {{ report_today() }}, show_date) as days_until_show
     from sales_before_show
-    group by show_id, event_id, city, show_date, currency
+    group by show_id, event_id, city, show_date, is_over, currency
 
 ),
 
@@ -62,7 +64,7 @@ show_days as (
         currency,
         final_tickets,
         _ver,
-        days_until_show < 0 as is_over,
+        is_over,
         -- One tuple per day: maps selected next to an arrayJoin would be copied into each of its rows.
         arrayJoin(arrayMap(
             day -> (toInt32(day), tickets_by_day[toInt32(day)], revenue_by_day[toInt32(day)]),

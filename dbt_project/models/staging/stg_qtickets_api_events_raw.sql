@@ -1,11 +1,24 @@
+with
+
+events as (
+
+    select
+        *,
+        -- Spaces of any kind: with a no-break space the city would be another one.
+        lowerUTF8(trim(replaceRegexpAll(coalesce(city_name, ''), '[\\s\\x{00A0}\\x{2000}-\\x{200B}\\x{202F}]+', ' ')))
+            as trimmed_city
+    from {{ source('qtickets_raw', 'events') }} final
+
+)
+
 select
     toString(id) as event_id,
     coalesce(name, '') as event_name,
-    if(trim(coalesce(city_name, '')) = '', 'unknown', lowerUTF8(trim(coalesce(city_name, '')))) as city,
+    if(trimmed_city = '', 'unknown', trimmed_city) as city,
     coalesce(city_timezone, '') as city_timezone,
     coalesce(currency_id, '') as currency,
     deleted_at is not null as is_deleted,
     coalesce(updated_at, created_at, toDateTime64(0, 6, 'UTC')) as changed_at,
     _fetched_at as loaded_at
 
-from {{ source('qtickets_raw', 'events') }} final
+from events

@@ -14,6 +14,7 @@ paid_orders as (
         buyer_hash,
         discount_id,
         promo_code_id,
+        secondary_orders is not null as is_exchanged,
         {{ utm_of('utm') }} as utm_values
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
@@ -31,12 +32,23 @@ tickets as (
         price,
         discount_value,
         service_fee_amount,
+        refunded_amount,
         refunded_deduction_amount,
         refunded_at,
         deleted_at,
         checked_at,
         updated_at
     from {{ source('qtickets_raw', 'tickets') }} final
+
+),
+
+-- Of an exchanged order the deleted tickets were exchanged; if none is deleted, all were: the vendor's
+-- documentation shows such an order with its tickets alive, and both would count.
+partly_exchanged_orders as (
+
+    select distinct order_id
+    from {{ source('qtickets_raw', 'tickets') }} final
+    where deleted_at is not null and order_id in (select id from paid_orders where is_exchanged)
 
 )
 
@@ -51,6 +63,11 @@ select
     -- A refund takes precedence: the vendor usually marks a refunded ticket as deleted too.
     toLowCardinality(multiIf(
         tickets.refunded_at is not null, 'refunded',
+        paid_orders.is_exchanged and (
+            tickets.deleted_at is not null
+            or paid_orders.deleted_at is not null
+            or tickets.order_id not in (select order_id from partly_exchanged_orders)
+        ), 'exchanged',
         tickets.deleted_at is not null or paid_orders.deleted_at is not null, 'cancelled',
         'sold'
     )) as ticket_state,
@@ -58,7 +75,18 @@ select
     toDecimal64(coalesce(tickets.discount_value, 0) * tickets.quantity, 2) as discount_amount,
     toDecimal64(coalesce(tickets.service_fee_amount, 0) * tickets.quantity, 2) as service_fee_amount,
     toDecimal64(coalesce(tickets.refunded_deduction_amount, 0), 2) as refund_deduction_amount,
+    -- What the vendor says was returned; where it says nothing, the price less the deduction.
+    toDecimal64(multiIf(
+        tickets.refunded_at is null, toDecimal64(0, 2),
+        coalesce(tickets.refunded_amount, 0) > 0, assumeNotNull(tickets.refunded_amount),
+        tickets.price * tickets.quantity - coalesce(tickets.refunded_deduction_amount, 0)
+    ), 2) as paid_back_amount,
     tickets.refunded_at as refunded_at,
+    if(
+        ticket_state in ('cancelled', 'exchanged'),
+        coalesce(tickets.deleted_at, paid_orders.deleted_at, paid_orders.updated_at, paid_orders.created_at),
+        null
+    ) as cancelled_at,
     tickets.checked_at as checked_at,
     greatest(
         coalesce(paid_orders.updated_at, paid_orders.created_at), coalesce(tickets.updated_at, paid_orders.created_at)
