@@ -2,6 +2,9 @@
 
 The raw tables with dlt's state and the job log are copied: they cannot be rebuilt. The marts are
 built on the server, and the next run continues there. The embedded ClickHouse is not changed.
+
+A move that was killed is completed by the same command. Until the copy is complete, a table marks
+the databases on the server, and runs refuse them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError, RunError
 from pipelines.operations.backup import DLT_TABLES
 from pipelines.warehouse.job_log import JOB_TABLES
-from pipelines.warehouse.server import Warehouse, open_warehouse
+from pipelines.warehouse.server import UNFINISHED_MOVE, Warehouse, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,14 @@ def move(settings: Settings) -> dict[str, int]:
                 f"The embedded ClickHouse holds {mode} data, and the configuration is for"
                 f" {settings.mode} data. Set QTICKETS_TOKEN for the data that is to be moved."
             )
-        target.prepare(settings.mode)
-        _refuse_data(tables, target)
+        target.prepare(settings.mode, by_move=True)
+        if not target.has_unfinished_move():
+            _refuse_data(tables, target)
+            _mark(target)
         create_job_tables(target)
         create_raw_tables(settings, target)
         copied = _copy_tables(tables, source, target)
+        _unmark(target)
         build_marts(settings, target, "--full-refresh")
     return copied
 
@@ -157,8 +163,25 @@ def _copy_tables(tables: list[Table], source: Warehouse, target: Warehouse) -> d
         for table in tables:
             with target.connect(target.owner(table.database)) as writer:
                 _truncate(table, writer)
+        _unmark(target)
         raise
     return copied
+
+
+def _mark(target: Warehouse) -> None:
+    """Mark the databases as incomplete."""
+    with target.connect(target.loader) as client:
+        client.command(
+            f"CREATE TABLE `{target.raw_db}`.{UNFINISHED_MOVE}{target.on_cluster} (x UInt8)"
+            f" ENGINE = {target.engine('MergeTree')} ORDER BY x"
+        )
+
+
+def _unmark(target: Warehouse) -> None:
+    with target.connect(target.loader) as client:
+        client.command(
+            f"DROP TABLE IF EXISTS `{target.raw_db}`.{UNFINISHED_MOVE}{target.on_cluster} SYNC"
+        )
 
 
 def _prepare(table: Table, writer: Client) -> None:

@@ -20,6 +20,9 @@ from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError
 from pipelines.warehouse.error_messages import error_message
 
+UNFINISHED_MOVE = "_unfinished_move"
+"""A table among the raw ones while `move` copies into them; a killed move leaves it."""
+
 
 @dataclass(frozen=True)
 class Login:
@@ -100,20 +103,26 @@ class Warehouse:
         """Return the operator's line for the text of an error."""
         return error_message(error, host=self.host, port=self.port, user=login.user)
 
-    def prepare(self, mode: str) -> None:
+    def prepare(self, mode: str, *, by_move: bool = False) -> None:
         """Create missing databases, and refuse to mix demo, offline and live data.
 
         Args:
             mode: The mode of the data that is to be loaded.
+            by_move: Whether `move` is the caller, which completes a move that was interrupted.
 
         Raises:
             ClickHouseError: As `connect`.
-            ConfigurationError: The databases hold data of another mode, or the server does not
-                have the cluster.
+            ConfigurationError: The databases hold data of another mode or of an interrupted move,
+                or the server does not have the cluster.
         """
         if self.cluster:
             self._check_cluster(self.cluster)
         self.create_databases()
+        if not by_move and self.has_unfinished_move():
+            raise ConfigurationError(
+                f"A move into databases {self.marts_db} and {self.raw_db} was interrupted, so they"
+                " hold a part of the data. Repeat it: python pipelines/qtickets.py move"
+            )
         loaded_mode = self.loaded_mode()
         if loaded_mode and loaded_mode != mode:
             reason = {
@@ -155,6 +164,11 @@ class Warehouse:
                 f"{where} has {shards[name]} shards. Every replica must hold all data: set a"
                 " cluster of one shard."
             )
+
+    def has_unfinished_move(self) -> bool:
+        """Return whether a move into these databases was interrupted."""
+        with self.connect(self.loader) as client:
+            return _exists(client, "TABLE", f"`{self.raw_db}`.{UNFINISHED_MOVE}")
 
     def loaded_mode(self) -> str | None:
         """Return the mode of the latest run, which is that of the data; None before any run."""

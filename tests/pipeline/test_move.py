@@ -1,5 +1,9 @@
 """`move` copies all data and the state to another server, or nothing."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from pipelines.qtickets import app
 from tests.support.account import Account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases, query
 from tests.support.live_environment import clickhouse_variables
+from tests.support.paths import PROJECT
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,51 @@ def test_a_copy_that_fails_leaves_nothing_behind(
 
     assert result.exit_code == 4, result.output
     assert rows_there(remote) == 0
+
+
+# Kills itself when the copy of a table is to be compared with its original.
+KILLED_MOVE = """
+import os, signal, sys
+from pipelines.operations import move
+from pipelines.qtickets import app
+
+compare = move._checksum
+
+def compare_or_die(table, client):
+    if table.name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return compare(table, client)
+
+move._checksum = compare_or_die
+app(["move"])
+"""
+
+
+@pytest.mark.parametrize("table", ["meta_job_runs", "_dlt_pipeline_state"])
+def test_a_killed_move_is_completed_by_the_same_command_and_refused_by_runs(
+    account: Account, remote: LocalServer, address: dict[str, str], table: str
+) -> None:
+    environment = os.environ | account.environment | address
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_MOVE, table], cwd=PROJECT, env=environment, check=False
+    )
+    run = account.command("--skip-marts", **address)
+    repeated = moved(account, address)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert run.exit_code == 2
+    assert "was interrupted" in run.stderr
+    assert repeated.exit_code == 0, repeated.output
+    here, there = (
+        query(
+            server,
+            "loader",
+            "SELECT count() AS rows, sum(price) AS sum FROM zakaz_raw.tickets FINAL",
+        )
+        for server in (account.server, remote)
+    )
+    assert here == there
+    assert account.command("--skip-marts", **address).exit_code == 0
 
 
 @pytest.mark.parametrize(
