@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, RunError
+from pipelines.operations.checks.deadline import TimedChecks
 from pipelines.operations.checks.disks import check_home_disk, check_server_disks
 from pipelines.operations.checks.health import Check, Health
 from pipelines.operations.checks.marts import FACTS, RAW_TABLES, check_marts, read_differences
@@ -20,29 +21,46 @@ from pipelines.operations.checks.runs import (
     check_left_out,
     check_quality,
     read_job_log,
+    without_future_runs,
 )
 from pipelines.operations.checks.service import check_service
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.server import Warehouse, open_warehouse
 
+SECONDS = 20
+"""How long the service and ClickHouse may take, side by side. Monitors give up after 30 s."""
+
 
 def check(settings: Settings) -> Health:
-    """Check everything. A check that cannot be made is an error among the findings."""
+    """Check everything within `SECONDS`.
+
+    A check that cannot be made, or does not end in time, is an error among the findings.
+    """
     now = datetime.now(timezone.utc)
-    checks = [check_service(settings)]
+    service = TimedChecks("service", settings.qtickets_base_url, lambda: [check_service(settings)])
+    clickhouse = TimedChecks(
+        "clickhouse",
+        f"ClickHouse at {settings.clickhouse_host or settings.qtickets_home / 'clickhouse'}",
+        lambda: _check_warehouse(settings, now),
+    )
+    checks = [
+        *service.collect(SECONDS),
+        *clickhouse.collect(SECONDS),
+        check_home_disk(settings),
+    ]
+    return Health(now, settings.mode, checks)
+
+
+def _check_warehouse(settings: Settings, now: datetime) -> Iterator[Check]:
     if not settings.clickhouse_host and not (settings.qtickets_home / "clickhouse").exists():
         # Starting the embedded server would write its files.
-        checks.append(
-            Check("clickhouse", "error", "Nothing was loaded yet: no run has been made here.")
-        )
-    else:
-        try:
-            with open_warehouse(settings) as warehouse:
-                checks.extend(_check_clickhouse(settings, warehouse, now))
-        except RunError as error:
-            checks.append(Check("clickhouse", "error", str(error)))
-    checks.append(check_home_disk(settings))
-    return Health(now, settings.mode, checks)
+        yield Check("clickhouse", "error", "Nothing was loaded yet: no run has been made here.")
+        return
+    try:
+        with open_warehouse(settings) as warehouse:
+            yield from _check_clickhouse(settings, warehouse, now)
+    except RunError as error:
+        yield Check("clickhouse", "error", str(error))
 
 
 def _check_clickhouse(settings: Settings, warehouse: Warehouse, now: datetime) -> Iterator[Check]:
@@ -97,8 +115,9 @@ def _check_data(
     compared |= {(warehouse.raw_db, table) for table in RAW_TABLES}
     # Before the job log is read: a run that starts in between is then seen as in progress.
     differences = read_differences(warehouse, client) if compared <= existing else None
-    log = read_job_log(settings, warehouse, client)
+    log, in_the_future = without_future_runs(read_job_log(settings, warehouse, client), now)
     return [
+        *in_the_future,
         check_last_run(log, now),
         *check_freshness(settings, log.runs, now),
         check_left_out(log.runs),

@@ -2,9 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,55 @@ def test_each_error_is_named_and_the_exit_code_is_1(
     assert found[check]["status"] == "error"
     assert words in found[check]["message"]
     assert account.environment["QTICKETS_TOKEN"] not in result.output
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Listen on a port, accept connections, and never answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_service_and_a_clickhouse_that_never_answer_are_errors_in_time(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.operations.check.SECONDS", 1)
+    with silent_port() as service, silent_port() as clickhouse:
+        found, result = checked(
+            account,
+            QTICKETS_BASE_URL=f"http://127.0.0.1:{service}/api/rest/v1",
+            CLICKHOUSE_HOST="127.0.0.1",
+            CLICKHOUSE_PORT=str(clickhouse),
+            QTICKETS_PII_SALT="a salt for tests",
+        )
+
+    assert result.exit_code == 1
+    for name in ("service", "clickhouse"):
+        assert found[name]["status"] == "error"
+        assert "gave no complete answer within 1 s" in found[name]["message"]
+    assert found["home_disk"]["status"] == "ok"
+
+
+def test_a_run_recorded_in_the_future_is_an_error_and_makes_nothing_fresh(account: Account) -> None:
+    tables = {"meta_job_runs": "started_at, finished_at", "meta_job_starts": "started_at"}
+    for table, moments in tables.items():
+        later = ", ".join(
+            f"{moment} + INTERVAL 3 DAY AS {moment}" for moment in moments.split(", ")
+        )
+        account.rows(
+            f"INSERT INTO zakaz.{table} SELECT * REPLACE ({later}) FROM zakaz.{table}"
+            " WHERE run_id = (SELECT argMax(run_id, started_at) FROM zakaz.meta_job_runs)"
+        )
+    try:
+        found, _ = checked(account, QTICKETS_STALE_HOURS="0.0000001")
+    finally:
+        for table in tables:
+            account.rows(f"DELETE FROM zakaz.{table} WHERE started_at > now()")
+
+    assert found["clock"]["status"] == "error"
+    assert "recorded in the future" in found["clock"]["message"]
+    assert found["freshness orders"]["status"] == "error"
+    assert "clock" not in checked(account)[0]
 
 
 def test_late_data_are_a_warning(account: Account) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -15,6 +15,7 @@ from pipelines.warehouse.server import Warehouse
 
 _LATEST_RUNS = 300
 _SHOWN_FINDINGS = 3
+CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,29 @@ def read_job_log(settings: Settings, warehouse: Warehouse, client: Client) -> Jo
         ],
         _utc(unfinished[0][0]) if unfinished else None,
     )
+
+
+def without_future_runs(log: JobLog, now: datetime) -> tuple[JobLog, list[Check]]:
+    """Return the log without runs that are recorded in the future, and an error if there are any.
+
+    One run on a machine whose clock is days ahead would make all data look fresh for days.
+    """
+    latest = now + CLOCKS_AGREE_WITHIN
+    future = [run for run in log.runs if run.started_at > latest]
+    unfinished = log.unfinished_since
+    if not future and not (unfinished and unfinished > latest):
+        return log, []
+    newest = max([run.started_at for run in future] + ([unfinished] if unfinished else []))
+    message = (
+        f"Runs are recorded in the future, the last one at {iso(newest)}: the clock of the machine"
+        " that made them was ahead, or that of this machine is behind. They are left out of the"
+        " other checks. Correct the clock; the runbook says how to delete the records."
+    )
+    past = JobLog(
+        [run for run in log.runs if run.started_at <= latest],
+        None if unfinished and unfinished > latest else unfinished,
+    )
+    return past, [Check("clock", "error", message, {"newest": iso(newest)})]
 
 
 def check_last_run(log: JobLog, now: datetime) -> Check:
