@@ -26,10 +26,19 @@ class ExitCode(IntEnum):
 
 
 class RunError(Exception):
-    """An error that ends a run; its message is one line: what failed, where, and what to do."""
+    """An error that ends a run.
+
+    Args:
+        message: One line: what failed, where, and what to do.
+        cause: Tells causes with the same exit code apart, for alerts; "" if unknown.
+    """
 
     exit_code = ExitCode.BUG
     heading = "Failed"
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ConfigurationError(RunError):

@@ -230,7 +230,7 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
             if isinstance(cause, SaltChanged):
                 raise ConfigurationError(str(cause)) from error
             if isinstance(cause, QTicketsError):
-                raise ServiceError(str(cause)) from error
+                raise ServiceError(str(cause), cause=type(cause).__name__) from error
         for cause in _causes(error):
             name = type(cause).__module__
             if warehouse and name.startswith(("clickhouse_", "dlt.destinations")):

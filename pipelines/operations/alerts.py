@@ -61,7 +61,7 @@ def alerting(settings: AlertSettings) -> Iterator[None]:
     except BusyError:
         raise
     except RunError as error:
-        _send_alerts(settings, RunFailed(int(error.exit_code), str(error)))
+        _send_alerts(settings, RunFailed(int(error.exit_code), str(error), error.cause))
         raise
     except Exception as error:
         _send_alerts(settings, RunFailed(int(ExitCode.BUG), f"{type(error).__name__}: a bug"))

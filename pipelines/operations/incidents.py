@@ -30,7 +30,7 @@ class AlertState:
     """What must be remembered from one event to the next.
 
     Attributes:
-        incidents: Open incidents by kind: `failure <exit code>`, `stale`, `check <name>`.
+        incidents: Open incidents by kind: `failure <exit code> <cause>`, `stale`, `check <name>`.
         resolved: Recovery messages that are not delivered yet, by target.
         last_success: End of the last successful run, UTC; before any, the first failure.
     """
@@ -42,8 +42,20 @@ class AlertState:
 
 @dataclass(frozen=True)
 class RunFailed:
+    """A run that failed.
+
+    Attributes:
+        cause: Failures with another cause are another incident, even with the same exit code: an
+            outage that was reported must not hide a token that was revoked meanwhile.
+    """
+
     exit_code: int
     message: str
+    cause: str = ""
+
+    @property
+    def kind(self) -> str:
+        return f"failure {self.exit_code} {self.cause}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,7 @@ def record_delivery(state: AlertState, message: Message) -> AlertState:
 def _after_failure(
     state: AlertState, event: RunFailed, now: datetime, stale_hours: float
 ) -> _Outcome:
-    found = {f"failure {event.exit_code}": event.message}
+    found = {event.kind: event.message}
     assert state.last_success is not None
     hours = (now - state.last_success).total_seconds() / 3600
     if hours > stale_hours:

@@ -3,6 +3,7 @@
 Both are a `Warehouse`: an address with logins. No other module depends on which one it is.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -97,7 +98,11 @@ class Warehouse:
         try:
             yield
         except DriverError as error:
-            raise ClickHouseError(self.error_message(str(error), login)) from error
+            # ClickHouse's name of the error, such as ACCESS_DENIED.
+            name = re.search(r"\(([A-Z][A-Z_]{3,})\)", str(error))
+            raise ClickHouseError(
+                self.error_message(str(error), login), cause=name[1] if name else ""
+            ) from error
 
     def error_message(self, error: str, login: Login) -> str:
         """Return the operator's line for the text of an error."""

@@ -54,6 +54,18 @@ def after(
         (known(), FAILED, ["a run failed"], ["failure 3"]),
         (known("failure 3"), FAILED, [], ["failure 3"]),
         (known("failure 3"), RunFailed(4, "x"), ["a run failed"], ["failure 3", "failure 4"]),
+        (
+            known("failure 3 ServiceUnavailable"),
+            RunFailed(3, "x", "AccessRefused"),
+            ["a run failed"],
+            ["failure 3 ServiceUnavailable", "failure 3 AccessRefused"],
+        ),
+        (
+            known("failure 3 AccessRefused"),
+            RunFailed(3, "x", "AccessRefused"),
+            [],
+            ["failure 3 AccessRefused"],
+        ),
         (known("failure 3"), RunSucceeded(), ["recovered"], []),
         (known("failure 3", "failure 4", "stale"), RunSucceeded(), ["recovered"], []),
         (known("check home_disk"), RunSucceeded(), [], ["check home_disk"]),
