@@ -8,6 +8,7 @@ import ssl
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -70,8 +71,8 @@ def _time_zone(name: str) -> str:
 
 
 def _database(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w{0,60}", name):
-        raise ValueError("a database name of letters, digits and _")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,60}", name):
+        raise ValueError("a database name of Latin letters, digits and _")
     return name
 
 
@@ -93,7 +94,11 @@ def _cluster(name: str | None) -> str | None:
 def _base_url(url: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
         raise ValueError("an address such as https://qtickets.ru/api/rest/v1")
-    if url.startswith("http://") and not re.match(r"http://(127\.|localhost|\[::1\])", url):
+    parts = urlsplit(url)
+    is_local = parts.hostname in ("localhost", "::1") or re.fullmatch(
+        r"127(\.\d{1,3}){3}", parts.hostname or ""
+    )
+    if parts.scheme == "http" and not is_local:
         raise ValueError("an https:// address: http would send the token in the open")
     return url.rstrip("/")
 
@@ -461,6 +466,7 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     """
     if env_file and not env_file.is_file():
         raise ConfigurationError(f"--env-file {env_file}: there is no such file.")
+    _refuse_lookalikes(env_file or DOTENV)
     try:
         settings = Settings(
             _env_file=env_file or DOTENV,  # type: ignore[call-arg]
@@ -474,6 +480,23 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigurationError("Configuration: " + "; ".join(problems) + ".") from None
     return settings.model_copy(update={"qtickets_home": settings.qtickets_home.absolute()})
+
+
+# Cyrillic letters that look like Latin ones; a name with one of them is another name.
+_LOOKALIKES = str.maketrans("АВЕКМНОРСТУХЅІЈ", "ABEKMHOPCTYXSIJ")
+
+
+def _refuse_lookalikes(env_file: Path) -> None:
+    """Refuse variables that only look like ours; they would be ignored, the token included."""
+    lines = env_file.read_text(errors="replace").splitlines() if env_file.is_file() else []
+    names = {*os.environ, *(line.split("=")[0].removeprefix("export ").strip() for line in lines)}
+    for name in sorted(names):
+        meant = name.upper().translate(_LOOKALIKES)
+        if not name.isascii() and meant.removesuffix("_FILE").lower() in Settings.model_fields:
+            raise ConfigurationError(
+                f"Configuration: {name} has a Cyrillic letter that looks like a Latin one, so it is"
+                f" not {meant}. Type the name again."
+            )
 
 
 def read_alert_settings(env_file: Path | None = None) -> AlertSettings | None:

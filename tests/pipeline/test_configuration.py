@@ -132,6 +132,30 @@ def test_all_problems_are_reported_at_once_before_the_network(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CLICKHOUSE_DB", "zаkaz", "Latin letters"),
+        ("QTIСKETS_TOKEN", "a-token", "is not QTICKETS_TOKEN"),
+        ("QTICKETS_TОKEN_FILE", "/token", "is not QTICKETS_TOKEN_FILE"),
+        ("QTICKETS_BASE_URL", "http://localhost.evil.example/api", "https:// address"),
+        ("QTICKETS_BASE_URL", "http://localhost@evil.example/api", "https:// address"),
+        ("QTICKETS_BASE_URL", "http://127.evil.example/api", "https:// address"),
+    ],
+)
+def test_what_only_looks_right_is_refused(
+    tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    (tmp_path / "a.env").write_text(f"{name}={value}\n")
+
+    by_variable = command("config", **{name: value})
+    by_file = command("config", "--env-file", str(tmp_path / "a.env"))
+
+    for result in (by_variable, by_file):
+        assert result.exit_code == 2
+        assert words in result.stderr
+
+
+@pytest.mark.parametrize(
     "salt", ["replace-with-openssl-rand-hex-32", "changeme", "fifteen letters"]
 )
 def test_live_buyers_are_not_hashed_with_a_placeholder_or_a_short_salt(salt: str) -> None:
