@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.paths import PROJECT
 
-APPLICATION = ("pipelines", "dashboard", "local_clickhouse", "sandbox")
+APPLICATION = ("pipelines", "dashboard", "local_clickhouse", "sandbox", "bi")
 DEVELOPMENT = ("benchmarks", "tools", "tests", "deploy")
 
 # (module or package, what it must not import).
@@ -17,7 +17,8 @@ FORBIDDEN = {
     "local_clickhouse": ("qtickets_source", "pipelines", "dashboard", "sandbox", *DEVELOPMENT),
     "sandbox": ("qtickets_source", "pipelines", "dashboard", "local_clickhouse", *DEVELOPMENT),
     "dashboard": ("pipelines", "qtickets_source", "sandbox", *DEVELOPMENT),
-    "pipelines": DEVELOPMENT,
+    "bi": ("pipelines", "qtickets_source", "sandbox", "dashboard", *DEVELOPMENT),
+    "pipelines": ("bi", *DEVELOPMENT),
     "sandbox.world": (
         *("sandbox.search", "sandbox.server", "sandbox.generated"),
         *("sandbox.recorded", "sandbox.cassette"),

@@ -1,0 +1,1 @@
+"""Dashboards for BI tools, generated from one definition of datasets, measures and charts."""

@@ -1,0 +1,61 @@
+"""`python -m bi`: write the dashboards for BI tools, and the list of their measures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bi import datalens, measures
+from bi.definition import LANGUAGES, PROJECT, definition
+from bi.options import Options
+
+WORKBOOK = PROJECT / "bi" / "datalens-workbook.json"
+MEASURES = PROJECT / "docs" / "measures.md"
+DEFAULTS = Options()
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command("datalens")
+def write_workbook(
+    host: Annotated[str, typer.Option(help="Host of ClickHouse.")] = DEFAULTS.host,
+    port: Annotated[int, typer.Option(help="HTTP port of ClickHouse.")] = DEFAULTS.port,
+    secure: Annotated[bool, typer.Option(help="Connect with TLS.")] = DEFAULTS.secure,
+    user: Annotated[str, typer.Option(help="User of ClickHouse.")] = DEFAULTS.user,
+    database: Annotated[str, typer.Option(help="CLICKHOUSE_DB.")] = DEFAULTS.database,
+    language: Annotated[str, typer.Option(help="ru or en.")] = DEFAULTS.language,
+    currency: Annotated[str, typer.Option(help="Selected at first.")] = DEFAULTS.currency,
+    report_tz: Annotated[str, typer.Option(help="REPORT_TZ.")] = DEFAULTS.report_tz,
+    output: Annotated[Path, typer.Option(help="File to write.")] = WORKBOOK,
+) -> None:
+    """Write the DataLens workbook. The password is asked for by DataLens at the import."""
+    if language not in LANGUAGES:
+        raise typer.BadParameter(f"use one of: {', '.join(LANGUAGES)}", param_hint="--language")
+    options = Options(
+        host=host,
+        port=port,
+        secure=secure,
+        user=user,
+        database=database,
+        language=language,
+        currency=currency,
+        report_tz=report_tz,
+    )
+    _write(output, datalens.workbook(definition(), options))
+
+
+@app.command("measures")
+def write_measures(
+    output: Annotated[Path, typer.Option(help="File to write.")] = MEASURES,
+) -> None:
+    """Write docs/measures.md."""
+    _write(output, measures.document(definition()))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m bi")

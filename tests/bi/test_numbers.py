@@ -1,0 +1,275 @@
+"""The numbers of the dashboards, by the SQL that the tool sends, equal the recomputed ones.
+
+The data has two currencies, events in two time zones, an event that is over, one that is sold out,
+one whose seats are unknown, and days without a plan.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bi.__main__ import WORKBOOK
+from bi.datalens import user_type
+from bi.definition import definition
+from local_clickhouse import LocalServer
+from tests.bi.datalens_sql import DataLensDataset
+from tests.bi.recomputed import MEASURES, Row
+from tests.support.account import Account
+from tests.support.expected import sales_daily
+from tests.support.marts_world import MartsWorld, event, marts_world, seats, show, ticket
+
+DEFINITION = definition()
+WORKBOOK_DATASETS = {
+    name: entry["dataset"]
+    for name, entry in json.loads(WORKBOOK.read_text())["export"]["entries"]["dataset"].items()
+}
+ALL = [
+    pytest.param(dataset.id, measure, id=measure)
+    for dataset in DEFINITION.datasets.values()
+    for measure in dataset.measures
+]
+LATE = "2026-03-30 22:30:00"
+"""31 March in Moscow and in Almaty, 30 March in UTC."""
+
+
+@pytest.fixture(scope="module")
+def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
+    with marts_world(home) as world:
+        _fill(world)
+        world.build_models()
+        _plan(world)
+        yield world
+
+
+def _fill(world: MartsWorld) -> None:
+    almaty = {"city_name": "Алматы", "city_timezone": "Asia/Almaty", "currency_id": "KZT"}
+    past = {"start_date": "2026-03-20 16:00:00", "finish_date": "2026-03-20 18:00:00"}
+    world.insert(
+        "events",
+        event(1, name="Балет"),
+        event(2, name="Two currencies", **almaty),
+        event(3, name="Over"),
+        event(4, name="Sold out"),
+        event(5, name="Unknown seats"),
+        event(6, name="Nearly sold out"),
+        event(7, name="No places"),
+    )
+    world.insert(
+        "shows",
+        *(show(id_, id_ // 10) for id_ in (11, 21, 41, 51, 61, 71)),
+        *(show(id_, 3, **past) for id_ in (31, 32, 33)),
+        show(34, 3, start_date="2026-03-29 16:00:00", finish_date="2026-03-29 18:00:00"),
+    )
+    world.insert(
+        "inventory",
+        seats(11, 100, 40),
+        seats(11, 60, 50, zone_id="2", price="900"),
+        seats(21, 300, 200, 2, currency_id="KZT"),
+        seats(31, 50, 0, 3),
+        seats(41, 20, 0, 4),
+        seats(51, None, None, 5, price="0", zone_id=""),
+        seats(61, 100, 10, 6),
+        seats(71, 0, 0, 7),
+    )
+    promo = {"promo_code_id": 9, "discount_id": 8}
+    vk = '{"utm_source":" VK","utm_medium":"cpc","utm_campaign":"spring"}'
+    kept: Row = {"refunded_at": "2026-03-31 08:00:00", "refunded_deduction_amount": "7.13"}
+    world.order(1, LATE, ticket("333.33", discount_value="33.34"), utm=vk, buyer_hash="a", **promo)
+    world.order(2, "2026-03-31 07:00:00", ticket("1000", quantity=2), buyer_hash="a")
+    world.order(3, "2026-03-02 07:00:00", ticket("100.10", **kept), ticket("4175"), buyer_hash="b")
+    world.order(4, "2026-02-02 07:00:00", ticket("50"), deleted_at="2026-03-05 08:00:00")
+    world.order(5, "2026-03-30 09:00:00", ticket("0"), utm=vk, buyer_hash="c")
+    kzt = {"event_id": 2, "currency_id": "KZT"}
+    world.order(6, LATE, ticket("9000.01", 21, service_fee_amount="90.5"), **kzt)
+    world.order(7, "2026-03-29 09:00:00", ticket("700", 21), event_id=2, buyer_hash="b")
+    checked: Row = {"checked_at": "2026-03-20 15:30:00"}
+    for number, show_id in enumerate((31, 32, 33, 34), start=8):
+        tickets = ticket("10", show_id, **checked), ticket("30", show_id)
+        world.order(number, "2026-03-10 09:00:00", *tickets, event_id=3)
+    world.order(12, "2026-03-30 09:00:00", ticket("77.77", 41), event_id=4, **promo)
+    world.insert("promo_codes", {"id": 9, "code": "SPRING", "is_active": True, "discount_id": 8})
+    world.insert("discounts", {"id": 8, "name": "Ten percent"})
+
+
+def _plan(world: MartsWorld) -> None:
+    client = world._client("transformer")
+    rows = "('2026-03-31', '1', '', 3, 1500.5), ('2026-03-29', '2', '', 0, 0)"
+    client.command(f"INSERT INTO zakaz.plan_sales VALUES {rows}")
+
+
+def queried(world: MartsWorld, dataset: str, measure: str, groups: list[str]) -> dict[Any, Any]:
+    """Return the values of a measure by the values of dimensions, by the SQL of DataLens."""
+    guids = [f"dim_{name}" for name in groups]
+    sql = DataLensDataset(WORKBOOK_DATASETS[dataset]).sql([f"measure_{measure}"], guids)
+    return {
+        tuple(row[guid] for guid in guids): row[f"measure_{measure}"] for row in world.rows(sql)
+    }
+
+
+def recomputed(world: MartsWorld, dataset: str, measure: str, groups: list[str]) -> dict[Any, Any]:
+    """Return the same values, computed in Python from the rows of the table."""
+    given = DEFINITION.datasets[dataset]
+    names = {
+        (join.table, row[join.key]): row[join.column]
+        for join in given.joins
+        for row in world.rows(f"SELECT {join.key}, {join.column} FROM zakaz.{join.table}")
+    }
+
+    def value(row: Row, name: str) -> Any:
+        dimension = given.dimensions[name]
+        if dimension.join:
+            return names.get((dimension.join.table, row[dimension.join.key]))
+        return row[dimension.formula]
+
+    found: dict[Any, list[Row]] = defaultdict(list)
+    for row in world.rows(f"SELECT * FROM zakaz.{given.table}"):
+        found[tuple(value(row, name) for name in groups)].append(row)
+    return {key: MEASURES[measure](rows) for key, rows in found.items()}
+
+
+def test_every_measure_is_recomputed() -> None:
+    assert set(MEASURES) == {param.id for param in ALL}
+
+
+@pytest.mark.parametrize(("dataset", "measure"), ALL)
+def test_a_measure_is_that_of_the_mart(world: MartsWorld, dataset: str, measure: str) -> None:
+    dimensions = DEFINITION.datasets[dataset].dimensions
+    plain = [name for name in dimensions if name in ("currency", "event", "days_before_show")]
+    groupings = [[], plain[:1], plain, [name for name in plain if name != "event"]]
+    if "show" in dimensions:
+        groupings.append([*plain, "show"])
+    values: list[Any] = []
+    for groups in groupings:
+        found = queried(world, dataset, measure, groups)
+        expected = recomputed(world, dataset, measure, groups)
+        if measure == "age":  # the time passes between two readings
+            found, expected = ({k: round(v) for k, v in d.items() if v} for d in (found, expected))
+        assert set(found) == set(expected)
+        for key, value in expected.items():
+            if isinstance(value, float):
+                assert found[key] == pytest.approx(value, rel=1e-9), (groups, key)
+            else:
+                assert found[key] == value, (groups, key)
+        values += found.values()
+    assert any(value for value in values), "only empty values are compared"
+
+
+def test_money_of_several_currencies_is_not_added(world: MartsWorld) -> None:
+    both = queried(world, "sales", "revenue", [])
+    each = queried(world, "sales", "revenue", ["currency"])
+
+    assert both == {(): None}
+    rubles = Decimal("333.33") + 2000 + 4175 + 700 + 4 * 40 + Decimal("77.77")
+    assert each == {("RUB",): rubles, ("KZT",): Decimal("9000.01")}
+
+
+def test_seats_of_an_event_with_two_currencies_are_counted_once(world: MartsWorld) -> None:
+    assert queried(world, "now", "seats_left", []) == {(): None}
+    by_currency = queried(world, "now", "seats_left", ["currency", "event"])
+
+    assert by_currency["KZT", "Two currencies"] == by_currency["RUB", "Two currencies"] == 200
+
+
+def test_a_share_of_money_keeps_its_digits(world: MartsWorld) -> None:
+    share = queried(world, "sales", "refund_share", ["event", "currency"])["Балет", "RUB"]
+
+    gross = Decimal("333.33") + 2000 + Decimal("100.10") + 4175 + 50
+    assert share == pytest.approx(float(Decimal("100.10") / gross), rel=1e-12)
+    assert round(share, 2) != round(share, 4)
+
+
+def test_without_a_plan_its_share_is_empty(world: MartsWorld) -> None:
+    done = queried(world, "plan", "plan_done", ["event", "currency"])
+
+    assert done["Балет", "RUB"] == pytest.approx((2333.33 + 4175) / 1500.5)
+    assert done["Sold out", "RUB"] is None
+    assert done["Two currencies", "KZT"] is None
+
+
+def test_the_state_tells_over_unknown_empty_and_sold_out_apart(world: MartsWorld) -> None:
+    dataset = DataLensDataset(WORKBOOK_DATASETS["now"])
+    rows = world.rows(
+        dataset.sql(["dim_state"], ["dim_event"]).replace(" GROUP BY", " GROUP BY dim_state,")
+    )
+
+    assert {row["dim_event"]: row["dim_state"] for row in rows} == {
+        "Балет": "в продаже",
+        "Two currencies": "в продаже",
+        "Over": "прошло",
+        "Sold out": "распродано",
+        "Unknown seats": "места неизвестны",
+        "Nearly sold out": "осталось не больше 10 %",
+        "No places": "нет мест",
+    }
+
+
+def test_dates_are_those_of_the_reporting_time_zone(world: MartsWorld) -> None:
+    days = queried(world, "sales", "tickets", ["date", "currency"])
+
+    assert {f"{day:%d.%m}": n for (day, currency), n in days.items() if currency == "KZT"} == {
+        "31.03": 1
+    }
+    months = queried(world, "ledger", "ledger_sales", ["month", "currency"])
+    assert {f"{month:%d.%m.%Y}" for month, _ in months} == {"01.02.2026", "01.03.2026"}
+
+
+def test_the_columns_have_the_types_that_the_workbook_says(world: MartsWorld) -> None:
+    types = {
+        (row["table"], row["name"]): row["type"]
+        for row in world.rows("SELECT * FROM system.columns WHERE database = 'zakaz'")
+    }
+    checked = 0
+    for dataset in WORKBOOK_DATASETS.values():
+        for source in dataset["sources"]:
+            for column in source["raw_schema"]:
+                actual = types[source["parameters"]["table_name"], column["name"]]
+                native = column["native_type"]
+                assert native["nullable"] == ("Nullable" in actual), (source["title"], column)
+                assert native["lowcardinality"] == ("LowCardinality" in actual), column
+                assert column["user_type"] == user_type(actual.replace("('Europe/Moscow')", ""))
+                name = native["name"].removesuffix("withtz")
+                assert name in actual.lower(), column
+                checked += 1
+    assert checked > 80
+
+
+@pytest.mark.parametrize("name", WORKBOOK_DATASETS)
+def test_every_field_of_a_dataset_can_be_queried_and_has_its_type(
+    world: MartsWorld, name: str
+) -> None:
+    dataset = DataLensDataset(WORKBOOK_DATASETS[name])
+    guids = list(dataset.fields)
+    dimensions = [guid for guid in guids if dataset.fields[guid]["type"] == "DIMENSION"]
+    measures = [guid for guid in guids if guid not in dimensions]
+
+    described = world.rows(f"DESCRIBE ({dataset.sql(measures, dimensions)})")
+    types = {row["name"]: row["type"].replace("('Europe/Moscow')", "") for row in described}
+
+    assert {guid: user_type(_plain(types[guid])) for guid in guids} == {
+        guid: dataset.fields[guid]["data_type"] for guid in guids
+    }
+
+
+def _plain(type_: str) -> str:
+    return type_.replace("LowCardinality(Nullable(String))", "String")
+
+
+def test_revenue_by_day_is_the_one_recomputed_from_the_service(account: Account) -> None:
+    dataset = DataLensDataset(WORKBOOK_DATASETS["sales"])
+    sql = dataset.sql(["measure_revenue", "measure_tickets"], ["dim_date", "dim_currency"])
+    expected: dict[Any, list[Any]] = defaultdict(lambda: [Decimal(0), 0])
+    for (day, _, _, currency), fact in sales_daily(
+        account.world.orders(), account.world.events()
+    ).items():
+        expected[day, currency][0] += fact["revenue"]
+        expected[day, currency][1] += fact["tickets_sold"]
+
+    assert {
+        (row["dim_date"], row["dim_currency"]): [row["measure_revenue"], row["measure_tickets"]]
+        for row in account.rows(sql)
+    } == expected
