@@ -68,7 +68,7 @@ run_here() {
 
 # Lists the files of a release, sorted and separated by NUL.
 contents() {
-  (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt cassettes \
+  (cd "$source" && find LICENSE README.md CHANGELOG.md pyproject.toml requirements.txt bi cassettes \
     dashboard dbt_project deploy docs local_clickhouse pipelines qtickets_source sandbox -type f \
     ! -path '*/__pycache__/*' ! -path 'dbt_project/target/*' ! -path 'dbt_project/logs/*' \
     ! -path 'deploy/secrets/*' -print0 | LC_ALL=C sort -z)
