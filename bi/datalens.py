@@ -278,11 +278,11 @@ class _Workbook:
         return list(dict.fromkeys([*chart.fields, *filter(None, [chart.sort])]))
 
     def _chart_field(self, dataset: Dataset, name: str) -> Json:
-        dimension, measure = dataset.dimensions.get(name), dataset.measures.get(name)
+        measure = dataset.measures.get(name)
         schema = (
-            self._dimension(dataset, dimension)
-            if dimension
-            else self._measure(dataset, dataset.measures[name])
+            self._measure(dataset, measure)
+            if measure
+            else self._dimension(dataset, dataset.dimensions[name])
         )
         field = {key: schema[key] for key in ("guid", "title", "type", "data_type", "calc_mode")}
         field |= {"datasetId": dataset.id, "source": schema.get("source", "")}

@@ -107,11 +107,6 @@ class Chart:
             self.dataset.measures[name] for name in self.fields if name in self.dataset.measures
         ]
 
-    @property
-    def dimensions(self) -> list[Dimension]:
-        all_of = self.dataset.dimensions
-        return [all_of[name] for name in self.fields if name in all_of]
-
 
 @dataclass(frozen=True)
 class Dashboard:

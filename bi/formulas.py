@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 import sqlglot
 from sqlglot import exp
 
-Name = Callable[[str], str]
-"""Returns how a column is written."""
+Title = Callable[[str], str]
+"""Returns the title of the DataLens field of a column."""
 
 
 class FormulaError(ValueError):
@@ -22,32 +22,25 @@ def columns_of(formula: str) -> list[str]:
     return sorted({column.name for column in _parse(formula).find_all(exp.Column)})
 
 
-def to_sql(
-    formula: str,
-    within: Iterable[str] = (),
-    values: Mapping[str, str] | None = None,
-    name: Name = str,
-) -> str:
-    """Return a formula as ClickHouse SQL.
-
-    Args:
-        formula: SQL of the definition.
-        within: Columns that must have at most one value, else the result is null.
-        values: Translations of the texts that the formula returns.
-        name: Returns how a column is written.
-    """
-    text = _Sql(values or {}, name).write(_parse(formula))
-    guards = [f"uniqExact({name(column)}) <= 1" for column in within]
-    return f"if({' AND '.join(guards)}, {text}, NULL)" if guards else text
+def to_sql(formula: str) -> str:
+    """Return a formula as ClickHouse SQL."""
+    return _Sql().write(_parse(formula))
 
 
 def to_datalens(
     formula: str,
-    title: Name,
+    title: Title,
     within: Iterable[str] = (),
     values: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a formula in the language of DataLens; `title` returns the field title of a column."""
+    """Return a formula in the formula language of DataLens.
+
+    Args:
+        formula: SQL of the definition.
+        title: Returns the field title of a column.
+        within: Columns that must have at most one value, else the result is null.
+        values: Translations of the texts that the formula returns.
+    """
     text = _DataLens(values or {}, title).write(_parse(formula))
     guards = [f"COUNTD([{title(column)}]) <= 1" for column in within]
     return f"IF({' AND '.join(guards)}, {text}, NULL)" if guards else text
@@ -83,12 +76,12 @@ class _Sql:
 
     as_float, count_distinct, is_null, condition = "toFloat64", "uniqExact", "isNull", "if"
 
-    def __init__(self, values: Mapping[str, str], name: Name) -> None:
-        self._values = values
-        self._name = name
-
     def column(self, name: str) -> str:
-        return self._name(name)
+        return name
+
+    def literal(self, text: str) -> str:
+        # A quote would end the literal.
+        return "'" + text.replace("'", "") + "'"
 
     def month(self, operand: str) -> str:
         return f"toStartOfMonth({operand})"
@@ -105,7 +98,7 @@ class _Sql:
             case exp.Column():
                 return self.column(node.name)
             case exp.Literal():
-                return self._text(node.name) if node.is_string else node.name
+                return self.literal(node.name) if node.is_string else node.name
             case exp.Div():
                 above, below = (self.write(each) for each in (node.left, node.right))
                 divisor = f"{self.as_float}({below})"
@@ -127,17 +120,21 @@ class _Sql:
                 return self.month(self.write(node.this))
         raise FormulaError(f"cannot translate {node.sql()!r} ({kind.__name__})")
 
-    def _text(self, text: str) -> str:
-        return "'" + self._values.get(text, text).replace("'", "") + "'"
-
 
 class _DataLens(_Sql):
     """Writes an expression in the formula language of DataLens."""
 
     as_float, count_distinct, is_null, condition = "FLOAT", "COUNTD", "ISNULL", "IF"
 
+    def __init__(self, values: Mapping[str, str], title: Title) -> None:
+        self._values = values
+        self._title = title
+
     def column(self, name: str) -> str:
-        return f"[{self._name(name)}]"
+        return f"[{self._title(name)}]"
+
+    def literal(self, text: str) -> str:
+        return super().literal(self._values.get(text, text))
 
     def month(self, operand: str) -> str:
         return f"DATETRUNC({operand}, 'month')"

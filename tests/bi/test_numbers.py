@@ -97,9 +97,9 @@ def _fill(world: MartsWorld) -> None:
 
 
 def _plan(world: MartsWorld) -> None:
-    client = world._client("transformer")
     rows = "('2026-03-31', '1', '', 3, 1500.5), ('2026-03-29', '2', '', 0, 0)"
-    client.command(f"INSERT INTO zakaz.plan_sales VALUES {rows}")
+    with world.warehouse.connect(world.warehouse.transformer) as client:
+        client.command(f"INSERT INTO zakaz.plan_sales VALUES {rows}")
 
 
 def queried(world: MartsWorld, dataset: str, measure: str, groups: list[str]) -> dict[Any, Any]:
