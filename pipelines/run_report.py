@@ -68,6 +68,7 @@ class RunReport:
             "requests": counts.requests,
             "retries": counts.retries,
             "ignored_filters": findings.ignored,
+            "asked_instead": findings.instead,
             "skipped_datasets": findings.skipped,
             "quarantined_orders": [
                 {"id": id_, "reason": reason, "since": since.isoformat(timespec="seconds")}

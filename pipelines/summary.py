@@ -111,8 +111,10 @@ def _warnings(report: "RunReport", console: Console) -> None:
 
 def _findings(report: "RunReport", settings: Settings, console: Console) -> None:
     findings = report.load.observed.findings
-    if findings.ignored:
-        console.print(f"[yellow]The service ignored a filter:[/] {findings.ignored[0]}")
+    for text in findings.instead:
+        console.print(f"[yellow]A filter is not honoured:[/] {text}")
+    if findings.ignored and not findings.instead:
+        console.print(f"[yellow]A filter was not honoured:[/] {findings.ignored[0]}")
     for dataset, reason in findings.skipped.items():
         console.print(f"[yellow]Dataset {dataset} was left out:[/] {reason}")
     for table_name, reasons in findings.bad_rows.items():

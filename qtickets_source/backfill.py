@@ -104,6 +104,7 @@ def qtickets_backfill_source(
         state["fetched_until"] = reading.versions.last
         if not reading.proof.is_complete:
             return
+        state["dialect"] = reading.observed.dialect.as_state()
         state["known_orders"] = reading.proof.as_state()
         state["salt_check"] = reading.salt_check
         state.setdefault("swept_until", began_at)

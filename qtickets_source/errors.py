@@ -50,7 +50,15 @@ class UnknownPath(UnexpectedAnswer):
 
 
 class FilterIgnored(UnexpectedAnswer):
-    """The service returned rows that the request's `where` excludes."""
+    """The service returned rows that the request's `where` excludes.
+
+    Attributes:
+        subject: Column, and operator or `orderBy`, that it did not honour; None: the whole request.
+    """
+
+    def __init__(self, message: str, subject: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.subject = subject
 
 
 class Misunderstood(UnexpectedAnswer):

@@ -3,6 +3,8 @@
 import threading
 from dataclasses import dataclass, field
 
+from .api.dialect import Dialect
+
 NEW_COLUMNS_PER_RUN = 50
 """Of each table: an answer of another shape must not make thousands of columns."""
 
@@ -35,7 +37,9 @@ class Findings:
         missing: `table.field` of known fields that a whole page lacked.
         changed_types: `table.field (type)` of known fields that came as another JSON type. Where
             the value still fits the column it is loaded; else the run fails.
-        ignored: Filters that the service ignored, by transport.
+        ignored: Filters that the service ignored or refused, by transport.
+        instead: What is asked instead of such filters, and what it costs; said on the day on which
+            it was found out.
         skipped: Datasets that the account may not read, or that failed, and why.
         doubtful_seats: By show, why its numbers of seats are unlikely.
         lost_events: Events that the last run listed and this one did not; their rows stay.
@@ -51,6 +55,7 @@ class Findings:
     missing: set[str] = field(default_factory=set)
     changed_types: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
+    instead: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     doubtful_seats: dict[int, str] = field(default_factory=dict)
     lost_events: list[int] = field(default_factory=list)
@@ -76,8 +81,10 @@ class Observations:
         counts: Requests and retries.
         findings: What was unexpected.
         filters_proven: Whether the service has proven that it understands filters of orders.
+        dialect: What the service is known not to honour.
     """
 
     counts: RequestCounts = field(default_factory=RequestCounts)
     findings: Findings = field(default_factory=Findings)
     filters_proven: bool = False
+    dialect: Dialect = field(default_factory=Dialect)

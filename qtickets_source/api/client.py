@@ -1,12 +1,10 @@
 """The client of the service: dlt's REST client on a session that can only send GET."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from dlt.common.jsonpath import compile_path
@@ -17,14 +15,8 @@ from requests import Request, Response
 
 from ..errors import (
     AccessRefused,
-    ApplicationError,
-    FilterIgnored,
-    FilterRefused,
-    PagesDontAddUp,
-    QTicketsError,
-    RequestRejected,
 )
-from ..observations import Findings, Observations
+from ..observations import Observations
 from ..settings import (
     CONNECTIONS,
     ORDERS_PATH,
@@ -34,23 +26,17 @@ from ..settings import (
     Transport,
 )
 from ..versions import VersionClock
-from .completeness import CompletenessCheck
 from .decoding import Decode, decode_json
 from .filters import Condition
-from .pagination import KeysetPaginator, PageNumberPaginator
+from .list_reader import ListReader, Pages, Row
 from .response import checked_payload, clock_difference, service_time
 from .session import ReadOnlySession, is_transient
 from .transports import encode_request
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-Pages = Iterator[list[Row]]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-PAGES_AHEAD = 4
-"""Pages requested ahead of their turn, for each connection."""
 
 
 class _QuietRESTClient(RESTClient):
@@ -71,7 +57,7 @@ class QTicketsClient:
         connections: Concurrent requests.
         transports: How list requests are sent; the next one is tried when the service ignores
             the filter.
-        findings: Filters that the service ignores are added to its `ignored`.
+        observed: What the service does not honour is added to its findings and its dialect.
 
     Raises (from every method):
         AccessRefused, NotFound, ServiceUnavailable, UnexpectedAnswer, FilterIgnored,
@@ -87,16 +73,17 @@ class QTicketsClient:
         *,
         connections: int = CONNECTIONS,
         transports: Sequence[Transport] = TRANSPORTS,
-        findings: Findings | None = None,
+        observed: Observations | None = None,
     ) -> None:
         self._versions = versions
         self.clock: datetime | None = None
         """The service's time at its last answer (UTC); this machine's clock may be wrong."""
-        self.findings = findings or Findings()
-        self._transports = tuple(transports)
-        self._preferred = self._transports[0]
-        self._connections = connections
+        self._observed = observed = observed or Observations()
+        self.findings = observed.findings
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
+        self._lists = ListReader(
+            self._paginate, self.now, self._pool, connections, transports, observed
+        )
         self._rest = _QuietRESTClient(
             base_url,
             headers={
@@ -119,58 +106,36 @@ class QTicketsClient:
         return self.clock
 
     def count(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
-        """Return (records of a list, its first page), or (0, []) if the filter is ignored.
+        """Return (records of a list, its first page), or (0, []) if the filter is not honoured."""
+        return self._lists.count(path, conditions)
 
-        Counting here would then mean reading everything, which the caller is about to do anyway.
+    def find(self, path: str, conditions: Sequence[Condition]) -> list[Row] | None:
+        """Return the few rows of a list that satisfy conditions; None if they cannot be asked for.
+
+        Raises:
+            FilterIgnored: The service ignores the request as a whole.
         """
-        try:
-            return self._counted_page(path, conditions)
-        except FilterIgnored:
-            return 0, []
+        return self._lists.find(path, conditions)
+
+    def reads_all(self, path: str, conditions: Sequence[Condition]) -> bool:
+        """Return whether reading a list now means reading every row of the whole list."""
+        if self.clock:
+            self._observed.dialect.forget_old(self.clock)
+        return self._observed.dialect.reads_all(path, conditions)
 
     def first_page(self, path: str, conditions: Sequence[Condition]) -> list[Row]:
         """Return the first page of a list, by ascending id.
 
         Raises:
-            FilterIgnored: The service honours no transport.
+            FilterIgnored: The service honours the filter by no transport.
         """
-        return self._counted_page(path, conditions)[1]
-
-    def _counted_page(self, path: str, conditions: Sequence[Condition]) -> tuple[int, list[Row]]:
-        def page(transport: Transport) -> Iterator[tuple[int, list[Row]]]:
-            completeness = CompletenessCheck(path)
-            paginator = PageNumberPaginator(path, conditions, transport, completeness=completeness)
-            rows = next(self._paginate(path, paginator))
-            yield completeness.total or 0, rows
-
-        return next(self._try_transports(path, page, filtered=bool(conditions)))
+        return self._lists.first_page(path, conditions)
 
     def walk(
         self, path: str, conditions: Sequence[Condition] = (), closed_by: str | None = None
     ) -> Pages:
         """Yield pages of a list by ascending id; correct while rows are added and changed."""
-
-        def walk(transport: Transport) -> Pages:
-            last_id = 0
-
-            def remember(row_id: int) -> None:
-                nonlocal last_id
-                last_id = row_id
-
-            def continue_walk() -> Pages:
-                paginator = KeysetPaginator(
-                    path,
-                    conditions,
-                    transport,
-                    closed_by=closed_by,
-                    on_page=remember,
-                    after=last_id,
-                )
-                return self._paginate(path, paginator)
-
-            return _retry_once_if_inconsistent(continue_walk)
-
-        return self._filtered(path, conditions, walk, closed_by)
+        return self._lists.walk(path, conditions, closed_by)
 
     def list_pages(
         self, path: str, conditions: Sequence[Condition] = (), decode: Decode = decode_json
@@ -179,18 +144,14 @@ class QTicketsClient:
 
         For short lists, and for closed windows, whose conditions new rows cannot satisfy.
         """
-        return self._filtered(
-            path,
-            conditions,
-            lambda transport: _retry_once_if_inconsistent(
-                lambda: self._in_parallel(path, conditions, transport, decode)
-            ),
-        )
+        return self._lists.list_pages(path, conditions, decode)
 
     def get(self, path: str, body: Row) -> Any:
         """Return the `data` of a single answer; `body` is sent as for lists, but never by POST."""
         request = Request()
-        encode_request(request, "get_query" if self._preferred == "get_query" else "get_body", body)
+        encode_request(
+            request, "get_query" if self._lists.transport == "get_query" else "get_body", body
+        )
         response = self._rest.get(
             path, json=request.json, params=request.params, hooks={"response": [self._check]}
         )
@@ -209,131 +170,6 @@ class QTicketsClient:
     ) -> Iterator[Result]:
         """Yield the results of a task for each item, in order, several computed at a time."""
         return self._pool.map(task, items)
-
-    def _try_transports(
-        self, path: str, pages: Callable[[Transport], Iterator[Result]], *, filtered: bool
-    ) -> Iterator[Result]:
-        """Yield the pages of the first transport that the service honours.
-
-        The transport that worked last is tried first.
-
-        Args:
-            path: Of the list.
-            pages: The pages by a transport.
-            filtered: Whether a page proves that its transport is honoured; without a filter the
-                first page is the same for every transport.
-
-        Raises:
-            FilterIgnored: The service honours none.
-        """
-        others = [transport for transport in self._transports if transport != self._preferred]
-        transport, has_switched = self._preferred, False
-        while True:
-            try:
-                for page in pages(transport):
-                    if has_switched and filtered and page:
-                        self._preferred = transport
-                    yield page
-                if has_switched:
-                    self._preferred = transport
-                return
-            except (FilterIgnored, ApplicationError, RequestRejected) as error:
-                if not isinstance(error, FilterIgnored):
-                    if not filtered or not self._answers_without_filter(path):
-                        raise
-                    error = FilterRefused(
-                        f"{error} A list without a filter is answered: the service refuses this"
-                        " filter."
-                    )
-                self.findings.ignored.append(f"{transport}: {error}")
-                has_switched = True
-                if not others:
-                    self._preferred = self._transports[0]
-                    raise error from None
-                transport = others.pop(0)
-                logger.warning("%s Trying %s instead.", error, transport)
-
-    def _answers_without_filter(self, path: str) -> bool:
-        """Return whether the service answers a list without a filter at this moment."""
-        paginator = PageNumberPaginator(
-            path, (), "get_body", completeness=CompletenessCheck(path), last=1
-        )
-        try:
-            next(self._paginate(path, paginator))
-        except QTicketsError:
-            return False
-        return True
-
-    def _filtered(
-        self,
-        path: str,
-        conditions: Sequence[Condition],
-        pages: Callable[[Transport], Pages],
-        closed_by: str | None = None,
-    ) -> Pages:
-        """Yield the pages by a transport that is honoured, else the whole list, filtered here."""
-        try:
-            yield from self._try_transports(path, pages, filtered=bool(conditions))
-            return
-        except FilterIgnored as error:
-            if not conditions:
-                raise
-            ignored = error
-        logger.warning(
-            "%s No transport is honoured: reading all of /%s and filtering here. This costs a"
-            " request for every page of the whole history, in every run.",
-            ignored,
-            path,
-        )
-        try:
-            for page in _retry_once_if_inconsistent(
-                lambda: self._in_parallel(path, (), TRANSPORTS[0], may_grow=True)
-            ):
-                if closed_by:
-                    conditions = (*conditions, Condition(closed_by, "<=", self.now()))
-                    closed_by = None
-                yield [row for row in page if all(item.matches(row) for item in conditions)]
-        except FilterIgnored:
-            # It ignores `page` too. The error about the original filter says more.
-            raise ignored from None
-
-    def _in_parallel(
-        self,
-        path: str,
-        conditions: Sequence[Condition],
-        transport: Transport,
-        decode: Decode = decode_json,
-        *,
-        may_grow: bool = False,
-    ) -> Pages:
-        """Yield page 1, which gives the number of pages, then the others, read in parallel.
-
-        A slow page does not hold up the others: up to `PAGES_AHEAD` pages for each connection are
-        requested before their turn, so memory does not depend on the list's length.
-        """
-        completeness = CompletenessCheck(path, may_grow=may_grow)
-        first = PageNumberPaginator(path, conditions, transport, completeness=completeness)
-        yield next(self._paginate(path, first, decode))
-
-        def read(number: int) -> list[Row]:
-            paginator = PageNumberPaginator(
-                path, conditions, transport, completeness=completeness, first=number, last=number
-            )
-            return next(self._paginate(path, paginator, decode))
-
-        numbers = iter(range(2, first.pages + 1))
-        waiting: deque[Future[list[Row]]] = deque()
-        try:
-            while True:
-                for number in islice(numbers, PAGES_AHEAD * self._connections - len(waiting)):
-                    waiting.append(self._pool.submit(read, number))
-                if not waiting:
-                    break
-                yield waiting.popleft().result()
-        finally:
-            for page in waiting:
-                page.cancel()
-        completeness.check()
 
     def _paginate(self, path: str, paginator: BasePaginator, decode: Decode = decode_json) -> Pages:
         check = partial(self._check, decode=decode)
@@ -354,6 +190,7 @@ class QTicketsClient:
             return
         payload = checked_payload(response, decode)
         self.clock = service_time(response)
+        self._observed.dialect.forget_old(self.clock)
         if (difference := clock_difference(response)) and not self.findings.clock_ahead_seconds:
             self.findings.clock_ahead_seconds = round(difference.total_seconds())
         # dlt's client asks for the JSON several times a page; it is parsed once, and with Decimal,
@@ -405,20 +242,8 @@ def open_client(
         versions or VersionClock(),
         connections=connections,
         transports=transports,
-        findings=observed.findings,
+        observed=observed,
     )
-
-
-def _retry_once_if_inconsistent(pages: Callable[[], Pages]) -> Pages:
-    """Yield the pages; read them once more if they do not add up, then fail.
-
-    Rows of the first reading may come again: they are versions of the same rows.
-    """
-    try:
-        yield from pages()
-    except PagesDontAddUp as error:
-        logger.warning("%s Reading it once more.", error)
-        yield from pages()
 
 
 def _as_header(token: str, variable: str) -> str:

@@ -101,5 +101,6 @@ def verify_filter(rows: Sequence[Row], conditions: Sequence[Condition], path: st
                     raise FilterIgnored(
                         f"GET /{path}: asked for {condition.column} {condition.operator}"
                         f" {condition.as_json()['value']}, received id {row.get('id')}, which"
-                        " breaks that. The service ignored the filter; nothing was loaded."
+                        " breaks that. The service ignored the filter; nothing was loaded.",
+                        (condition.column, condition.operator),
                     )

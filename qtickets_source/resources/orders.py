@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dlt
@@ -35,6 +36,7 @@ def paid_pages(
     state["fetched_until"] = reading.versions.last
     if not reading.proof.is_complete:
         return
+    state["dialect"] = reading.observed.dialect.as_state()
     state["known_orders"] = reading.proof.as_state()
     state["salt_check"] = reading.salt_check
     state["orders_read"] = reading.seen_orders.as_state()
@@ -71,6 +73,9 @@ def order_changes(reading: Reading) -> Iterator[Any]:
     if "loaded" not in state:
         loaded = [*loaded, (reading.initial_since, None)]
     changed_since = [Condition("updated_at", ">=", swept_until)]
+    reads_all = partial(reading.client.reads_all, ORDERS_PATH, changed_since)
+    if reads_all() and began_at - state.get("read_all_at", swept_until) < REREAD_EVERY:
+        return
     pages = reading.client.walk(ORDERS_PATH, changed_since, closed_by="updated_at")
     pages = reading.proof.require(pages)
     new = map(reading.seen_orders.filter_new, pages)
@@ -81,6 +86,12 @@ def order_changes(reading: Reading) -> Iterator[Any]:
     state["quarantine"] = reading.quarantine.as_state()
     if not reading.proof.is_complete:
         return
+    if reads_all():
+        state["read_all_at"] = began_at
+        reading.observed.findings.instead.append(
+            "Changes of orders (refunds, cancellations) are therefore read once a day."
+        )
+    state["dialect"] = reading.observed.dialect.as_state()
     state["orders_read"] = reading.seen_orders.as_state()
     state["swept_until"] = began_at
 

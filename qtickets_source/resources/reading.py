@@ -176,6 +176,7 @@ def open_reading(
             " was loaded: every known buyer would become a new one. Set the earlier salt again. If"
             " it is lost, drop both databases and load the history again."
         )
+    observed.dialect.recall(dlt.current.source_state().get("dialect", {}))
     versions = VersionClock(dlt.current.source_state().get("fetched_until"), fetched_after)
     return Reading(
         config=config,

@@ -18,6 +18,10 @@ them, then applies `times` times (None: always).
 | `wrong_total` | `paging.total` is `total`, or 7 too high | `total` |
 | `shift_times` | time bounds are read `hours` later than they are written | `hours`, `column` |
 | `ignore_column` | conditions on `column` are ignored | `column`, `operator` |
+| `ignore_order` | an order by `column` is ignored: rows come by id | `column` |
+| `unfiltered_total` | `paging.total` counts the whole list, whatever its filter leaves | |
+| `page_as_text` | `paging.currentPage` is text | |
+| `page_size` | pages after the first have `size` rows | `size` |
 | `refuse` | requests with a condition on `column` are refused | `column`, `operator`, `status` |
 | `date_ahead` | the `Date` header is `hours` ahead of the clock | `hours` |
 | `empty_lists` | every list is empty, with status 200 | |
@@ -37,7 +41,8 @@ from urllib.parse import parse_qsl
 KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
     "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "refuse",
-    "date_ahead", "empty_lists", "by_address", "mutate",
+    "ignore_order", "unfiltered_total", "page_as_text", "page_size", "date_ahead", "empty_lists",
+    "by_address", "mutate",
 ))  # fmt: skip
 
 
@@ -103,6 +108,12 @@ def faulty_request(active: dict[str, Any], body: Any, query_string: str) -> Any:
         body = {name: value for name, value in body.items() if name != "where"}
     if isinstance(body, dict) and isinstance(body.get("where"), list):
         body = {**body, "where": _misread(active, body["where"])}
+    if isinstance(body, dict) and "ignore_order" in active:
+        ignored = active["ignore_order"]["column"]
+        if ignored in (body.get("orderBy") or {}):
+            body = {**body, "orderBy": {"id": "asc"}}
+    if isinstance(body, dict) and "page_size" in active and body.get("page", 1) > 1:
+        body = {**body, "perPage": active["page_size"]["size"]}
     if isinstance(body, dict) and "repeat_page" in active:
         body = {**body, "page": 1}
     return body
@@ -164,6 +175,11 @@ def faulty_payload(active: dict[str, Any], payload: Any, body: Any) -> Any:
         payload = {**payload, "data": [], "paging": {**payload["paging"], "total": 0}}
     if paging and "by_address" in active:
         payload = active["by_address"].setdefault("first", payload)
+    if paging and "page_as_text" in active:
+        payload = {**payload, "paging": {**paging, "currentPage": str(paging["currentPage"])}}
+    if paging and "unfiltered_total" in active:
+        total = active["unfiltered_total"]["total"]
+        payload = {**payload, "paging": {**payload["paging"], "total": total}}
     if paging and "wrong_total" in active:
         total = active["wrong_total"].get("total", paging["total"] + 7)
         payload = {**payload, "paging": {**payload["paging"], "total": total}}
