@@ -227,6 +227,8 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
                 raise cause from None
             if full := disk_full(cause, folder):
                 raise full from error
+        # The last one that was raised says most.
+        for cause in reversed([*_causes(error)]):
             if isinstance(cause, SaltChanged):
                 raise ConfigurationError(str(cause)) from error
             if isinstance(cause, QTicketsError):
@@ -249,7 +251,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     current: BaseException | None = error
     while current is not None and current not in chain:
         chain.append(current)
-        current = current.__cause__ or current.__context__
+        hidden = current.__suppress_context__
+        current = current.__cause__ or (None if hidden else current.__context__)
     return reversed(chain)
 
 

@@ -76,7 +76,8 @@ class Loads:
             self.run()
         error: BaseException | None = raised.value
         while error and not isinstance(error, QTicketsError):
-            error = error.__cause__ or error.__context__
+            hidden = error.__suppress_context__
+            error = error.__cause__ or (None if hidden else error.__context__)
         assert isinstance(error, (Misunderstood, FilterIgnored)), raised.value
         assert words in str(error)
         self.pipeline.abort_packages()
