@@ -86,6 +86,7 @@ class RunReport:
             "missing_fields": sorted(findings.missing),
             "changed_types": sorted(findings.changed_types),
             "clock_ahead_seconds": findings.clock_ahead_seconds,
+            "warehouse_ahead_seconds": findings.warehouse_ahead_seconds,
             "models": self.marts.models,
             "tests": self.marts.tests,
             "test_warnings": self.marts.warnings,

@@ -145,6 +145,12 @@ def _findings(report: "RunReport", settings: Settings, console: Console) -> None
             f"[yellow]The service's clock differs from this machine's by {minutes:+} min:[/] check"
             " the time of this machine."
         )
+    if findings.warehouse_ahead_seconds:
+        minutes = round(findings.warehouse_ahead_seconds / 60)
+        console.print(
+            f"[yellow]ClickHouse's clock differs from this machine's by {minutes:+} min:[/] correct"
+            " it; the dashboard takes today from ClickHouse, and cursors the earliest clock."
+        )
     if findings.withheld:
         console.print(
             "[yellow]New fields withheld because they may be personal:[/]"

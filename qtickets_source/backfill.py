@@ -25,6 +25,7 @@ _KEPT_BY_RESET = (
     "swept_until",
     "fetched_until",
     "known_orders",
+    "account",
     "quarantine",
     "salt_check",
 )

@@ -21,6 +21,10 @@ class SaltChanged(QTicketsError):
     """The salt of buyer hashes is not the one with which this warehouse was loaded."""
 
 
+class OtherAccount(QTicketsError):
+    """The token is that of another organiser than the one whose sales were loaded."""
+
+
 class WriteRefused(QTicketsError):
     """Code tried to send another method than GET: this source only reads."""
 

@@ -47,6 +47,7 @@ class Findings:
         bad_rows: By table, why rows were left out on which no number of sales depends.
         clock_ahead_seconds: How far the service's clock is ahead of this machine's; 0 if they agree
             within five minutes.
+        warehouse_ahead_seconds: The same of the destination's clock, set by whoever knows it.
     """
 
     new_columns: set[str] = field(default_factory=set)
@@ -62,6 +63,7 @@ class Findings:
     bad_rows: dict[str, list[str]] = field(default_factory=dict)
     unreadable_fields: set[str] = field(default_factory=set)
     clock_ahead_seconds: int = 0
+    warehouse_ahead_seconds: int = 0
 
     def admits_column(self, table: str, label: str) -> bool:
         """Record an unknown field; return whether it becomes a column."""

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from qtickets_source import (
     QTicketsError,
     empty_tables_source,
 )
-from qtickets_source.errors import SaltChanged
+from qtickets_source.api.response import unless_they_agree
+from qtickets_source.errors import OtherAccount, SaltChanged
 from qtickets_source.rows.schema import TABLE_NAMES
 from qtickets_source.state.quarantine import quarantined
 
@@ -140,10 +141,13 @@ def open_session(
         ServiceError, ClickHouseError: In one line, also for what fails inside the block.
     """
     with open_pipeline(warehouse, working_folder(settings), progress) as pipeline:
-        newest, missing = _newest_and_missing(warehouse)
+        newest, missing, ahead = _inspect(warehouse)
         # Without data a run only restores the state, which later runs then need not do.
         pipeline.run(empty_tables_source() if missing else None)
-        yield LoadSession(settings, service, pipeline, newest)
+        session = LoadSession(settings, service, pipeline, newest)
+        findings = session.report.observed.findings
+        findings.warehouse_ahead_seconds = round(unless_they_agree(ahead).total_seconds())
+        yield session
 
 
 @contextmanager
@@ -229,7 +233,7 @@ def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[No
                 raise full from error
         # The last one that was raised says most.
         for cause in reversed([*_causes(error)]):
-            if isinstance(cause, SaltChanged):
+            if isinstance(cause, SaltChanged | OtherAccount):
                 raise ConfigurationError(str(cause)) from error
             if isinstance(cause, QTicketsError):
                 raise ServiceError(str(cause), cause=type(cause).__name__) from error
@@ -256,8 +260,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return reversed(chain)
 
 
-def _newest_and_missing(warehouse: Warehouse) -> tuple[datetime, set[str]]:
-    """Return the newest `_fetched_at` in the raw tables (UTC), and the tables that are missing.
+def _inspect(warehouse: Warehouse) -> tuple[datetime, set[str], timedelta]:
+    """Return the newest `_fetched_at` (UTC), the tables that are missing, and the clock's lead.
 
     The version is read from the rows: a killed load leaves rows that no state knows. A killed
     first run may have left any of the tables.
@@ -269,10 +273,12 @@ def _newest_and_missing(warehouse: Warehouse) -> tuple[datetime, set[str]]:
             parameters={"db": warehouse.raw_db},
         ).result_rows
         existing = {str(name) for (name,) in tables}
+        now = client.query("SELECT now64(6, 'UTC')", query_tz="UTC").result_rows[0][0]
+        ahead = now.replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
         for table in existing & {"orders", "inventory", "events"}:
             value = client.query(
                 f"SELECT max(_fetched_at) FROM {warehouse.raw_db}.{table}",  # noqa: S608
                 query_tz="UTC",
             ).result_rows[0][0]
             newest = max(newest, value.replace(tzinfo=timezone.utc))
-    return newest, set(TABLE_NAMES) - existing
+    return newest, set(TABLE_NAMES) - existing, ahead

@@ -189,7 +189,9 @@ class QTicketsClient:
         if is_transient(response):
             return
         payload = checked_payload(response, decode)
-        self.clock = service_time(response)
+        self.clock = service_time(
+            response, warehouse_ahead_seconds=self.findings.warehouse_ahead_seconds
+        )
         self._observed.dialect.forget_old(self.clock)
         if (difference := clock_difference(response)) and not self.findings.clock_ahead_seconds:
             self.findings.clock_ahead_seconds = round(difference.total_seconds())

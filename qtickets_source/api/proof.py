@@ -11,21 +11,31 @@ before its payment, nor when it begins a second after its last change.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..datetimes import parse_timestamp
-from ..errors import BadRow, FilterIgnored, FilterRefused, Misunderstood, NotFound
+from ..errors import (
+    BadRow,
+    FilterIgnored,
+    FilterRefused,
+    Misunderstood,
+    NotFound,
+    OtherAccount,
+)
 from ..observations import Observations
-from ..settings import ORDERS_PATH
+from ..settings import EVENTS_PATH, ORDERS_PATH
 from .filters import Condition
 
 if TYPE_CHECKING:
     from .client import QTicketsClient
 
 logger = logging.getLogger(__name__)
+
+EVENTS_REMEMBERED = 1000
+"""Events by which the account is recognised if all known orders were deleted."""
 
 Row = dict[str, Any]
 
@@ -78,6 +88,20 @@ class KnownOrder:
         ]
 
 
+def event_name(event: Row) -> str:
+    """Return the name of an event; of a name in several languages, the first."""
+    name = event.get("name")
+    if isinstance(name, dict):
+        name = next(iter(name.values()), "")
+    return str(name or f"event {event['id']}")
+
+
+def _named(events: Mapping[int, str]) -> str:
+    """Return the names of the newest events."""
+    names = [events[id_] for id_ in sorted(events)[-2:]]
+    return " and ".join(f"“{name}”" for name in names) or "an account without events"
+
+
 class ServiceProof:
     """Proves once a run that filters of orders are understood.
 
@@ -85,6 +109,7 @@ class ServiceProof:
         client: Asks the service.
         observed: Records that it is proven, for the other sources of the run.
         known: Orders that earlier runs have read, from the state.
+        account: Events of the account that earlier runs have read, name by id, from the state.
     """
 
     def __init__(
@@ -92,10 +117,12 @@ class ServiceProof:
         client: "QTicketsClient",
         observed: Observations,
         known: Iterable[KnownOrder] = (),
+        account: Mapping[int, str] | None = None,
     ) -> None:
         self._client = client
         self._observed = observed
         self._known = list(known)
+        self._account = account or {}
 
     @property
     def is_complete(self) -> bool:
@@ -129,13 +156,40 @@ class ServiceProof:
         return [asdict(order) for order in self._known]
 
     def _prove_with_known_orders(self) -> None:
-        if not any(self._is_understood(order) for order in reversed(self._known)):
+        if any(self._is_understood(order) for order in reversed(self._known)):
+            return
+        listed = self._client.first_page(ORDERS_PATH, ())
+        if not listed:
             raise Misunderstood(
                 f"GET /{ORDERS_PATH}: none of the orders {self._ids()}, which earlier runs have"
-                " loaded, is found by its id. Either the service returns empty lists, or"
-                " QTICKETS_TOKEN is that of another organiser. Nothing was loaded, and no cursor"
-                " has moved. Check QTICKETS_TOKEN and QTICKETS_BASE_URL."
+                " loaded, is found by its id: the service returns empty lists. Nothing was loaded,"
+                " and no cursor has moved. Check QTICKETS_TOKEN and QTICKETS_BASE_URL."
             )
+        self._prove_with(listed)
+        self._require_same_account(listed[0]["id"])
+
+    def _require_same_account(self, listed_order: int) -> None:
+        """Check by its events that the account is the one whose orders were loaded.
+
+        Raises:
+            OtherAccount: It has none of them.
+        """
+        listed = {
+            event["id"]: event_name(event)
+            for page in self._client.list_pages(EVENTS_PATH)
+            for event in page
+        }
+        if listed.keys() & self._account.keys():
+            # Those orders were deleted; the account is the same.
+            return
+        self._observed.filters_proven = False
+        raise OtherAccount(
+            f"QTICKETS_TOKEN is that of another organiser. This database holds the sales of"
+            f" {_named(self._account)} (orders {self._ids()}), which the account of the token does"
+            f" not have; it has {_named(listed)} (order {listed_order}). Nothing was loaded. Set"
+            " the token of the first organiser, or another CLICKHOUSE_DB and QTICKETS_HOME for the"
+            " second: one database holds one account (docs/accounts.md)."
+        )
 
     def _prove_with(self, page: Sequence[Row]) -> None:
         for order in self._candidates(page)[:1]:

@@ -22,20 +22,31 @@ from .decoding import Decode, decode_json
 CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 
 
-def service_time(response: Response) -> datetime:
+def service_time(response: Response, *, warehouse_ahead_seconds: int = 0) -> datetime:
     """Return the time at which the service answered (UTC, whole seconds).
 
-    It is the service's clock, else this machine's. If the service is ahead it is this machine's: a
+    It is the service's clock, else this machine's. Of clocks that disagree it is the earliest: a
     sweep that reads from a moment that is still to come would miss what changes until then.
+
+    Args:
+        response: Its `Date` is the service's clock.
+        warehouse_ahead_seconds: How far the destination's clock is ahead of this machine's.
     """
     own = datetime.now(timezone.utc).replace(microsecond=0)
-    return own if clock_difference(response) > timedelta() else _date(response) or own
+    time = own if clock_difference(response) > timedelta() else _date(response) or own
+    if warehouse_ahead_seconds < 0:
+        time = min(time, own + timedelta(seconds=warehouse_ahead_seconds))
+    return time
 
 
 def clock_difference(response: Response) -> timedelta:
     """Return how far the service's clock is ahead of this machine's; zero if they agree."""
     date = _date(response)
-    ahead = date - datetime.now(timezone.utc) if date else timedelta()
+    return unless_they_agree(date - datetime.now(timezone.utc)) if date else timedelta()
+
+
+def unless_they_agree(ahead: timedelta) -> timedelta:
+    """Return how far a clock is ahead of another; zero within five minutes."""
     return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dlt
 
+from ..api.proof import EVENTS_REMEMBERED, event_name
 from ..rows.dlt_hints import with_table_hints
 from ..rows.events import event_tables
 from ..rows.schema import EVENTS, SHOWS
@@ -18,13 +19,16 @@ Row = dict[str, Any]
 @dlt.resource(name="event_pages", selected=False)
 def event_pages(reading: Reading) -> Iterator[list[Row]]:
     """Yield all events; read once a run, for `events`, `inventory` and `barcodes`."""
-    state, listed = dlt.current.source_state(), set[int]()
+    state, listed = dlt.current.source_state(), dict[int, str]()
     for page in reading.skip_if_refused("events", reading.client.list_pages(EVENTS_PATH)):
-        listed.update(event["id"] for event in page)
+        listed.update((event["id"], event_name(event)) for event in page)
         yield page
     if "events" not in reading.observed.findings.skipped:
-        reading.observed.findings.lost_events = sorted({*state.get("events_listed", ())} - listed)
+        lost = {*state.get("events_listed", ())} - listed.keys()
+        reading.observed.findings.lost_events = sorted(lost)
         state["events_listed"] = sorted(listed)
+        newest = sorted(listed)[-EVENTS_REMEMBERED:]
+        state["account"] = {str(id_): listed[id_] for id_ in newest}
 
 
 @dlt.transformer(name="events")

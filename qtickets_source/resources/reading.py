@@ -51,8 +51,10 @@ class Reading:
     @cached_property
     def proof(self) -> ServiceProof:
         """Proves that the service understands filters of orders; no cursor moves before."""
-        known = dlt.current.source_state().get("known_orders", [])
-        return ServiceProof(self.client, self.observed, [KnownOrder(**order) for order in known])
+        state = dlt.current.source_state()
+        known = [KnownOrder(**order) for order in state.get("known_orders", [])]
+        account = {int(id_): name for id_, name in state.get("account", {}).items()}
+        return ServiceProof(self.client, self.observed, known, account)
 
     @cached_property
     def seen_orders(self) -> SeenOrders:

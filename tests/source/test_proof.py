@@ -29,7 +29,7 @@ DEVIATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "shift_times", "hours": 3, "column": "updated_at"},
         "updated_at",
     ),
-    "every list is empty": ({"kind": "empty_lists"}, "returns empty lists"),
+    "every list is empty": ({"kind": "empty_lists"}, "the service returns empty lists"),
     "an answer for every question": ({"kind": "by_address"}, "from a cache"),
 }
 
@@ -74,13 +74,44 @@ def test_an_account_that_seems_empty_moves_no_cursor(server: Server, loads: Load
     assert loads.run() == paid(server)
 
 
-def test_another_organisers_account_is_noticed(server: Server, loads: Loads) -> None:
-    loads.run()
+ORDERS_AND_EVENTS = ("orders", "order_changes", "events")
+
+
+def test_another_organisers_account_is_noticed_and_both_are_named(
+    server: Server, loads: Loads
+) -> None:
+    loads.run(*ORDERS_AND_EVENTS)
+    ours, refunded = server.world, refund_one(server)
     other = World(orders=300, seed=8, start=SINCE - timedelta(days=900), end=NOW, now=NOW)
     with serve(other, TOKEN) as theirs:
         loads.server = theirs
 
-        loads.fails("another organiser")
+        for world in (ours, other):
+            assert isinstance(world, World)
+            loads.fails(f"“{max(world.events(), key=lambda event: event['id'])['name']}”")
+
+    loads.server = server
+    assert refunded in loads.run()
+
+
+def test_an_account_whose_known_orders_were_deleted_is_still_the_same(
+    server: Server, loads: Loads
+) -> None:
+    loads.run(*ORDERS_AND_EVENTS)
+    known = [order["id"] for order in loads.state["known_orders"]]
+    refunded = refund_one(server)
+
+    def without_known(payload: Any) -> Any:
+        if payload.get("paging"):
+            kept = [row for row in payload["data"] if row["id"] not in known]
+            gone = len(payload["data"]) - len(kept)
+            payload["data"], payload["paging"]["total"] = kept, payload["paging"]["total"] - gone
+        return payload
+
+    server.faults.append(Fault("/orders", kind="mutate", change=without_known))
+
+    assert refunded not in known
+    assert refunded in loads.run()
 
 
 def test_an_ignored_column_is_filtered_locally_and_does_not_stop_the_run(

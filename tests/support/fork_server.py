@@ -160,6 +160,7 @@ def _set_clock(patch: pytest.MonkeyPatch, seconds: float) -> None:
     for module in (
         "pipelines.warehouse.job_log",
         "pipelines.loading.incremental",
+        "pipelines.loading.pipeline",
         "qtickets_source.versions",
     ):
         patch.setattr(f"{module}.datetime", Clock)

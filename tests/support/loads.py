@@ -15,7 +15,7 @@ from qtickets_source import (
     qtickets_backfill_source,
     qtickets_source,
 )
-from qtickets_source.errors import FilterIgnored, Misunderstood
+from qtickets_source.errors import FilterIgnored, Misunderstood, OtherAccount
 from sandbox import Server, World
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
@@ -78,7 +78,7 @@ class Loads:
         while error and not isinstance(error, QTicketsError):
             hidden = error.__suppress_context__
             error = error.__cause__ or (None if hidden else error.__context__)
-        assert isinstance(error, (Misunderstood, FilterIgnored)), raised.value
+        assert isinstance(error, (Misunderstood, FilterIgnored, OtherAccount)), raised.value
         assert words in str(error)
         self.pipeline.abort_packages()
         assert repr(self.state) == before
