@@ -10,9 +10,10 @@ from rich.console import Console
 from pipelines.configuration.environment import Settings
 from pipelines.errors import MartsError, RunError, ServiceError
 from pipelines.loading.history import backfill
-from pipelines.loading.incremental import load
+from pipelines.loading.incremental import load, reconcile_now
 from pipelines.loading.progress import TerminalProgress
-from pipelines.loading.service import open_service
+from pipelines.loading.reconciliation import ReconciliationJob
+from pipelines.loading.service import Service, open_service
 from pipelines.operations.page import write_page
 from pipelines.run_lock import exclusive_run, interruptible
 from pipelines.run_report import RunReport
@@ -32,6 +33,7 @@ def run(
     skip_marts: bool = False,
     full_refresh: bool = False,
     period: Window | None = None,
+    reconciliation: ReconciliationJob | None = None,
 ) -> RunReport:
     """Load, build the marts, record the run.
 
@@ -41,6 +43,7 @@ def run(
         skip_marts: Load the raw tables only.
         full_refresh: Load and build everything again, as a first run does.
         period: Load orders paid in this period [since, until), and nothing else.
+        reconciliation: Compare with the service and load what differs, and nothing else.
 
     Raises:
         RunError: In one line for the operator, which is also recorded in the job log if ClickHouse
@@ -54,7 +57,14 @@ def run(
             record = start_job(settings, warehouse)
         try:
             with _logged_job(record, report):
-                _load(record, report, console, skip_marts, full_refresh, period)
+                with _open_load(record, report, console, skip_marts) as loading:
+                    if reconciliation:
+                        report.load = reconcile_now(*loading, reconciliation)
+                    elif period:
+                        report.load = backfill(*loading, period)
+                    else:
+                        report.load = load(*loading, full_refresh=full_refresh)
+                        report.datasets = sorted(set(TABLE_NAMES) - settings.skipped)
                 if not skip_marts:
                     _build(record, report, console, full_refresh=full_refresh)
             if not skip_marts:
@@ -66,24 +76,16 @@ def run(
     return report
 
 
-def _load(
-    record: JobRecord,
-    report: RunReport,
-    console: Console,
-    skip_marts: bool,
-    full_refresh: bool,
-    period: Window | None,
-) -> None:
-    settings, warehouse = record.settings, record.warehouse
+@contextmanager
+def _open_load(
+    record: JobRecord, report: RunReport, console: Console, skip_marts: bool
+) -> Iterator[tuple[Settings, Service, Warehouse, TerminalProgress]]:
+    """Open what a load needs, and time it."""
     # Importing dbt takes seconds; it is done while the run waits for the service.
     early_import = Thread(target=import_module, args=("dbt.cli.main",), daemon=True)
     progress = TerminalProgress(console, None if skip_marts else early_import.start)
-    with open_service(settings) as service, report.timed("load"):
-        if period:
-            report.load = backfill(settings, service, warehouse, progress, period)
-        else:
-            report.load = load(settings, service, warehouse, progress, full_refresh=full_refresh)
-            report.datasets = sorted(set(TABLE_NAMES) - settings.skipped)
+    with open_service(record.settings) as service, report.timed("load"):
+        yield record.settings, service, record.warehouse, progress
 
 
 def _build(record: JobRecord, report: RunReport, console: Console, *, full_refresh: bool) -> None:

@@ -65,6 +65,11 @@ class RunReport:
             "sales_daily_rows": self.changes.get("fact_qtickets_sales_daily", (0, 0))[1],
             "rows": rows,
             "datasets": self.datasets,
+            **(
+                {"reconciliation": self.load.reconciliation.as_metrics()}
+                if self.load.reconciliation
+                else {}
+            ),
             "requests": counts.requests,
             "retries": counts.retries,
             "ignored_filters": findings.ignored,

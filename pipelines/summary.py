@@ -111,6 +111,8 @@ def _warnings(report: "RunReport", console: Console) -> None:
 
 def _findings(report: "RunReport", settings: Settings, console: Console) -> None:
     findings = report.load.observed.findings
+    if report.load.reconciliation:
+        console.print(report.load.reconciliation.sentence)
     for text in findings.instead:
         console.print(f"[yellow]A filter is not honoured:[/] {text}")
     if findings.ignored and not findings.instead:

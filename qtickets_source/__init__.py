@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .configuration import QTicketsConfiguration
     from .errors import QTicketsError
     from .observations import Findings, Observations, RequestCounts
+    from .reconciliation import qtickets_reconciliation_source
     from .source import empty_tables_source, qtickets_source
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "empty_tables_source",
     "orders_extent",
     "qtickets_backfill_source",
+    "qtickets_reconciliation_source",
     "qtickets_source",
     "reset_state_source",
 ]
@@ -43,6 +45,7 @@ _MODULES = {
     "empty_tables_source": "source",
     "orders_extent": "backfill",
     "qtickets_backfill_source": "backfill",
+    "qtickets_reconciliation_source": "reconciliation",
     "qtickets_source": "source",
     "reset_state_source": "backfill",
 }

@@ -20,7 +20,7 @@ from sandbox.world.promotions import COLOURS
 from sandbox.world.schedule import Event
 from sandbox.world.seating import Seating, barcode_rows
 from sandbox.world.timelines import MAX_TICKETS, TICKETS_PER_ID
-from sandbox.world.timestamps import DAY, NEVER, seconds
+from sandbox.world.timestamps import DAY, NEVER, iso, seconds
 from sandbox.world.visible_orders import VisibleOrders
 
 _PERSONAL_DETAILS = ("phone", "name", "surname", "middlename")
@@ -233,6 +233,15 @@ class World(Clock):
     ) -> None:
         """Refund tickets of a paid order (by default all), less `deduction` rubles."""
         self._edit(order_id, refund_order, ticket_ids, deduction)
+
+    def erase(self, order_id: int) -> None:
+        """Remove an order from the account, which then does not list it any more."""
+        with self.lock:
+            self.edits.erase(order_id)
+
+    def change(self, order_id: int, **fields: Any) -> None:
+        """Change fields of an order, such as its `payed_at`."""
+        self._edit(order_id, lambda row, now: {**row, **fields, "updated_at": iso(now)})
 
     def cancel(self, order_id: int) -> None:
         """Cancel an order and its tickets without a refund."""

@@ -17,12 +17,13 @@ from pipelines.commands.config import config
 from pipelines.commands.dashboard import dashboard, docs
 from pipelines.commands.exit_codes import MEANINGS
 from pipelines.commands.move import move
+from pipelines.commands.reconcile import reconcile
 from pipelines.commands.run import run
 from pipelines.commands.verify import verify
 
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "Start here": (run, check, backfill, config, dashboard),
-    "Operations": (bootstrap, compact, backup, restore, move, verify),
+    "Operations": (reconcile, bootstrap, compact, backup, restore, move, verify),
     "Other": (docs, drop_demo),
 }
 """The commands, by the panel of `--help` that lists them."""

@@ -11,6 +11,7 @@ from pipelines.errors import ConfigurationError, ExitCode, RowsLeftOut
 
 if TYPE_CHECKING:
     from pipelines.configuration.environment import Settings
+    from pipelines.loading.reconciliation import ReconciliationJob
     from qtickets_source.state.periods import Window
 
 
@@ -100,6 +101,7 @@ def load_and_build(
     full_refresh: bool = False,
     skip_marts: bool = False,
     period: "Window | None" = None,
+    reconciliation: "ReconciliationJob | None" = None,
 ) -> None:
     """Make a run that alerts its failure and its recovery, and print its summary.
 
@@ -119,6 +121,7 @@ def load_and_build(
             skip_marts=skip_marts,
             full_refresh=full_refresh,
             period=period,
+            reconciliation=reconciliation,
         )
         summarise(report, settings, options.console)
         if report.load.left_out:

@@ -89,7 +89,9 @@ def load_history(session: LoadSession, job: BackfillJob, progress: TerminalProgr
     since, until, orders = orders_extent(job.rest, config, observed)
     progress.expect("orders", orders)
     is_small = orders <= ORDERS_PER_PART
-    for start, end in [(since, until)] if is_small else parts_of_history(since, until):
+    for begin, end in [(since, until)] if is_small else parts_of_history(since, until):
+        # Imported orders may be dated before the first order was created.
+        start = min(begin, job.rest[0]) if begin == since else begin
         left = replace(job, ends=until, done_until=end) if end < until else None
         state_updates: dict[str, Any] = {"backfill": left.as_state() if left else None}
         if left is None and job.is_first:

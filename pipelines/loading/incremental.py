@@ -1,19 +1,30 @@
 """A scheduled load: what is new and what changed, after the history that is still missing."""
 
+import logging
 from datetime import datetime, timedelta, timezone
 
 from pipelines.configuration.environment import Settings
+from pipelines.errors import ServiceError
 from pipelines.loading.history import BackfillJob, load_history
 from pipelines.loading.pipeline import (
     LoadReport,
+    LoadSession,
     open_session,
     select_resources,
     source_configuration,
 )
 from pipelines.loading.progress import TerminalProgress
+from pipelines.loading.reconciliation import (
+    ReconciliationJob,
+    due_reconciliation,
+    reconcile,
+)
+from pipelines.loading.reconciliation_result import Reconciliation
 from pipelines.loading.service import Service
 from pipelines.warehouse.server import Warehouse
 from qtickets_source import qtickets_source, reset_state_source
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -63,4 +74,34 @@ def load(
         )
         select_resources(source, settings)
         session.run(source)
+        if settings.mode == "live" and "orders" not in settings.skipped:
+            _reconcile_if_due(session, progress)
+    return session.report
+
+
+def _reconcile_if_due(session: LoadSession, progress: TerminalProgress) -> None:
+    """Compare with the service, now and then; what fails there is told and does not stop a run."""
+    if job := due_reconciliation(session.warehouse, session.settings.job_name):
+        try:
+            with session.translated_errors():
+                session.report.reconciliation = reconcile(session, job, progress)
+        except ServiceError as error:
+            session.report.reconciliation = Reconciliation(problem=str(error))
+            logger.warning("The reconciliation was not completed: %s", error)
+
+
+def reconcile_now(
+    settings: Settings,
+    service: Service,
+    warehouse: Warehouse,
+    progress: TerminalProgress,
+    job: ReconciliationJob,
+) -> LoadReport:
+    """Hold the raw tables against the service, and load what differs.
+
+    Raises:
+        ServiceError, ClickHouseError: As `load`.
+    """
+    with open_session(settings, service, warehouse, progress) as session:
+        session.report.reconciliation = reconcile(session, job, progress)
     return session.report

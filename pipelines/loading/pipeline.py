@@ -17,6 +17,7 @@ from pipelines.configuration.environment import Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ClickHouseError, ConfigurationError, RunError, ServiceError, disk_full
 from pipelines.loading.destination import credentials_of, raw_destination
+from pipelines.loading.reconciliation_result import Reconciliation
 from pipelines.loading.service import Service
 from pipelines.warehouse.server import Warehouse
 from qtickets_source import (
@@ -49,6 +50,8 @@ class LoadReport:
 
     rows: dict[str, int] = field(default_factory=dict)
     observed: Observations = field(default_factory=Observations)
+    reconciliation: Reconciliation | None = None
+    """Whether what is loaded is what the service has; None: it was not compared."""
     quarantined: list[tuple[int, str, datetime]] = field(default_factory=list)
     """Paid orders that are left out because they cannot be read: id, reason, since (UTC)."""
 
@@ -77,6 +80,7 @@ class LoadSession:
 
     settings: Settings
     service: Service
+    warehouse: Warehouse
     pipeline: dlt.Pipeline
     fetched_after: datetime
     report: LoadReport = field(default_factory=LoadReport)
@@ -85,6 +89,12 @@ class LoadSession:
     def state(self) -> dict[str, Any]:
         """The state of the source after the last completed load."""
         return source_state(self.pipeline)
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Raise errors of the block as a session does at its end."""
+        with _translated_errors(self.warehouse, working_folder(self.settings)):
+            yield
 
     def run(self, source: DltSource) -> None:
         """Extract, normalize and load a source; add its rows to the report."""
@@ -144,7 +154,7 @@ def open_session(
         newest, missing, ahead = _inspect(warehouse)
         # Without data a run only restores the state, which later runs then need not do.
         pipeline.run(empty_tables_source() if missing else None)
-        session = LoadSession(settings, service, pipeline, newest)
+        session = LoadSession(settings, service, warehouse, pipeline, newest)
         findings = session.report.observed.findings
         findings.warehouse_ahead_seconds = round(unless_they_agree(ahead).total_seconds())
         yield session

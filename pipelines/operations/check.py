@@ -20,6 +20,7 @@ from pipelines.operations.checks.runs import (
     check_last_run,
     check_left_out,
     check_quality,
+    check_reconciliation,
     read_job_log,
     without_future_runs,
 )
@@ -121,6 +122,7 @@ def _check_data(
         check_last_run(log, now),
         *check_freshness(settings, log.runs, now),
         check_left_out(log.runs),
+        check_reconciliation(log.runs),
         check_quality(log.runs),
         check_marts(differences, log.unfinished_since, now),
     ]

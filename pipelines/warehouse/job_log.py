@@ -64,6 +64,46 @@ _TABLES = (
     ARRAY JOIN orders AS left_out
     COMMENT 'Paid orders that the last successful run left out, because they cannot be read'
     """,
+    """
+    CREATE VIEW IF NOT EXISTS `{db}`.v_qtickets_reconciliation{on_cluster} AS
+    SELECT
+        job,
+        counted.1 AS month,
+        counted.2 AS orders_at_service,
+        counted.3 AS orders_loaded,
+        counted.4 AS differed,
+        counted.4 AND is_repaired AS repaired,
+        counted.5 AS tickets_before,
+        counted.6 AS tickets,
+        counted.7 AS amounts_differed,
+        compared_at
+    FROM (
+        SELECT
+            job,
+            finished_at AS compared_at,
+            JSONExtractBool(metrics, 'reconciliation', 'is_repaired') AS is_repaired,
+            JSONExtract(
+                metrics,
+                'reconciliation',
+                'months',
+                'Array(Tuple(
+                    month String,
+                    orders_at_service UInt64,
+                    orders_loaded UInt64,
+                    differs Bool,
+                    tickets_before Nullable(UInt64),
+                    tickets Nullable(UInt64),
+                    amounts_differ Bool
+                ))'
+            ) AS months
+        FROM `{db}`.meta_job_runs
+        WHERE status = 'ok' AND JSONHas(metrics, 'reconciliation')
+    )
+    ARRAY JOIN months AS counted
+    ORDER BY compared_at DESC
+    LIMIT 1 BY job, month
+    COMMENT 'Paid orders of each month (UTC) at QTickets and in the raw tables, when last compared'
+    """,
 )
 
 

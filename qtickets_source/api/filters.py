@@ -25,7 +25,10 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """One line of `where`: column, operator, value (a number, text or an aware datetime)."""
+    """One line of `where`: column, operator, value (a number, text or an aware datetime).
+
+    The operator `null` has no value.
+    """
 
     column: str
     operator: str
@@ -42,6 +45,8 @@ class Condition:
         if isinstance(value, datetime):
             # The service's resolution is a second; `>=` on a truncated bound only widens it.
             value = value.astimezone(VENDOR_TZ).isoformat(timespec="seconds")
+        if self.operator == "null":
+            return {"column": self.column, "operator": "null"}
         return {"column": self.column, "operator": self.operator, "value": value}
 
     def matches(self, row: Row) -> bool:
@@ -63,6 +68,8 @@ class Condition:
 
     def matches_value(self, value: Any) -> bool:
         """Return whether a value from `comparable` satisfies the condition."""
+        if self.operator == "null":
+            return value is None
         return value is not None and _COMPARE[self.operator](value, self._bound)
 
     @cached_property
@@ -98,9 +105,9 @@ def verify_filter(rows: Sequence[Row], conditions: Sequence[Condition], path: st
                 continue
             for condition in of_column:
                 if not condition.matches_value(value):
+                    asked = " ".join(map(str, condition.as_json().values()))
                     raise FilterIgnored(
-                        f"GET /{path}: asked for {condition.column} {condition.operator}"
-                        f" {condition.as_json()['value']}, received id {row.get('id')}, which"
+                        f"GET /{path}: asked for {asked}, received id {row.get('id')}, which"
                         " breaks that. The service ignored the filter; nothing was loaded.",
                         (condition.column, condition.operator),
                     )

@@ -85,7 +85,8 @@ class ListReader:
 
         Counting here would then mean reading everything, which the caller is about to do anyway.
         """
-        if self._dialect.questions(path, conditions) != [Question(tuple(conditions))]:
+        asked = self._dialect.questions(path, conditions)
+        if asked != [Question(tuple(conditions))] or not self._has_totals(path):
             return 0, []
         try:
             return self._counted_page(path, conditions)

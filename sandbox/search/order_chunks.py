@@ -86,12 +86,13 @@ class OrderChunks:
         return min([max(past, 0), *self._edited()])
 
     def edited_in(self, number: int, now: int) -> tuple[Ints, list[Row]]:
-        """Return (ids of the edited orders of a chunk, their rows at `now`).
+        """Return (ids of the edited and erased orders of a chunk, rows of the edited at `now`).
 
         An edit that is not yet in force leaves the order as generated.
         """
         rows = [row for row in self.edits.rows(now) if self._chunk_of(row["id"]) == number]
-        return np.array([row["id"] for row in rows], dtype=np.int64), rows
+        erased = [id_ for id_ in self.edits.erased if self._chunk_of(id_) == number]
+        return np.array([*(row["id"] for row in rows), *erased], dtype=np.int64), rows
 
 
 class MergedChunk:
@@ -105,6 +106,7 @@ class MergedChunk:
         edited_rows: list[Row],
     ) -> None:
         self._generated, self._edited_rows = generated, edited_rows
+        self._has_edits = len(edited_orders) > 0
         self._unedited = ~np.isin(order_of, edited_orders)
         keys = self._merged("id", 1)
         self._by_key = np.argsort(keys, kind="stable")
@@ -112,7 +114,7 @@ class MergedChunk:
 
     def _merged(self, name: str, scale: int) -> NDArray[Any]:
         values = self._generated(name)
-        if not self._edited_rows:
+        if not self._has_edits:
             return values
         kind = "timestamp" if name in TIMESTAMP_COLUMNS else "number"
         added = [
@@ -124,7 +126,7 @@ class MergedChunk:
     def column(self, name: str) -> Column:
         scale = 100 if name in MONEY_COLUMNS else 1
         values = self._merged(name, scale)
-        if self._edited_rows:
+        if self._has_edits:
             values = values[self._by_key]
         text = "text" if values.dtype == object else "number"
         return Column("timestamp" if name in TIMESTAMP_COLUMNS else text, values, scale)

@@ -105,6 +105,8 @@ class Edits:
         self._versions: dict[int, list[tuple[int, Row]]] = {}
         self.added: set[int] = set()
         """Ids of orders that are not generated: new sales, and replacements of exchanged orders."""
+        self.erased: set[int] = set()
+        """Ids of orders that no longer exist."""
 
     def add(self, row: Row, timestamp: int, added: bool = False) -> None:
         """Add a version of an order that is in force from `timestamp` on."""
@@ -115,6 +117,12 @@ class Edits:
             self.added.add(row["id"])
         self.version += 1
 
+    def erase(self, order_id: int) -> None:
+        """Remove an order as if it had never been."""
+        self._versions.setdefault(order_id, [])
+        self.erased.add(order_id)
+        self.version += 1
+
     def current(self, order_id: int, now: int) -> Row | None:
         """Return the version of an order that is in force at `now`, None before its first edit."""
         versions = self._versions.get(order_id, [])
@@ -123,7 +131,8 @@ class Edits:
 
     def rows(self, now: int) -> list[Row]:
         """Return the versions of all edited orders that are in force at `now`."""
-        rows = (self.current(order_id, now) for order_id in sorted(self._versions))
+        kept = sorted(self._versions.keys() - self.erased)
+        rows = (self.current(order_id, now) for order_id in kept)
         return [row for row in rows if row is not None]
 
     def ids(self) -> list[int]:

@@ -19,6 +19,7 @@ class VisibleOrders:
 
     def rows(self, ids: Sequence[int], now: int) -> list[Row]:
         """Return the orders with these ids as they are at `now`, in the order of the ids."""
+        ids = [id_ for id_ in ids if id_ not in self.edits.erased]
         rows = {id_: self.edits.current(id_, now) for id_ in ids}
         generated = [id_ for id_ in ids if rows[id_] is None]
         index = [self.plan.index_of(id_) for id_ in generated]
@@ -28,6 +29,8 @@ class VisibleOrders:
 
     def row(self, order_id: int, now: int) -> Row | None:
         """Return one order, or None if no order has this id at `now`."""
+        if order_id in self.edits.erased:
+            return None
         row = self.edits.current(order_id, now)
         index = self.plan.index_of(order_id)
         if row is None and 0 <= index < self.generated(now):

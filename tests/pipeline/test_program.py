@@ -122,6 +122,7 @@ WRITING = [
     ("docs",),
     ("drop-demo",),
     ("move",),
+    ("reconcile",),
     ("restore", "a-backup", "--replace"),
     ("run", "--full-refresh"),
 ]

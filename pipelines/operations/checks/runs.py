@@ -193,6 +193,32 @@ def check_quality(runs: list[JobRun]) -> Check:
     return Check("quality", "ok", "The last successful run found nothing unusual.", found)
 
 
+def check_reconciliation(runs: list[JobRun]) -> Check:
+    """Return a warning if the last comparison with the service found what is not mended yet."""
+    last = next((run for run in runs if run.metrics.get("reconciliation")), None)
+    found: dict[str, Any] = last.metrics["reconciliation"] if last else {}
+    values = {name: found.get(name) for name in ("missing", "changed", "not_found", "vanished")}
+    if not last:
+        return Check("reconciliation", "ok", "Not compared with QTickets yet.", values)
+    values["compared_at"] = iso(last.finished_at)
+    differing = [month["month"] for month in found["months"] if month["differs"]]
+    if found["problem"]:
+        message = f"The last comparison with QTickets was not made: {found['problem']}"
+        return Check("reconciliation", "warning", message, values)
+    if differing and not found["is_repaired"]:
+        months = ", ".join(differing[:3])
+        message = f"Paid orders differ from those of QTickets in {months}. Run reconcile."
+        return Check("reconciliation", "warning", message, values)
+    if found["not_found"] or found["vanished"]:
+        message = (
+            f"{len(found['not_found'])} orders are no longer listed by QTickets and still count,"
+            f" {len(found['vanished'])} were cancelled for that."
+        )
+        return Check("reconciliation", "warning", message, values)
+    message = f"{len(found['months'])} months equalled those of QTickets, or were mended."
+    return Check("reconciliation", "ok", message, values)
+
+
 def check_left_out(runs: list[JobRun]) -> Check:
     """Return an error if the last successful run left out paid orders that cannot be read."""
     last = next((run for run in runs if run.status == "ok"), None)
