@@ -30,7 +30,13 @@ class WriteRefused(QTicketsError):
 
 
 class ServiceUnavailable(QTicketsError):
-    """The service did not answer, or answered 429/5xx, for longer than the retries last."""
+    """The service did not answer, or answered 429/5xx, for longer than the retries last.
+
+    Attributes:
+        is_timeout: It, or the gateway in front of it, took too long, which a smaller page may not.
+    """
+
+    is_timeout = False
 
 
 class ApplicationError(ServiceUnavailable):

@@ -32,6 +32,9 @@ SEAT_FIELDS = (
 
 BARCODE_FIELDS = ("barcode", "price", "seat_name", "admission", "zone_name", "row", "place")
 
+LARGER_PAGES = {ORDERS_PATH: 100, EVENTS_PATH: 100}
+"""Rows of a page that are asked for, by list; by itself the service sends 50 orders, 10 events."""
+
 Transport = Literal["get_body", "get_query", "post_body"]
 TRANSPORTS: tuple[Transport, ...] = ("get_body", "get_query")
 """How list requests are sent, in the order in which the transports are tried.

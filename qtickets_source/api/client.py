@@ -29,6 +29,7 @@ from ..versions import VersionClock
 from .decoding import Decode, decode_json
 from .filters import Condition
 from .list_reader import ListReader, Pages, Row
+from .page_shape import SELECT
 from .response import checked_payload, clock_difference, service_time
 from .session import ReadOnlySession, is_transient
 from .transports import encode_request
@@ -82,7 +83,13 @@ class QTicketsClient:
         self.findings = observed.findings
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="qtickets")
         self._lists = ListReader(
-            self._paginate, self.now, self._pool, connections, transports, observed
+            self._paginate,
+            self.now,
+            self._pool,
+            connections,
+            transports,
+            observed,
+            session.trying_once,
         )
         self._rest = _QuietRESTClient(
             base_url,
@@ -145,6 +152,18 @@ class QTicketsClient:
         For short lists, and for closed windows, whose conditions new rows cannot satisfy.
         """
         return self._lists.list_pages(path, conditions, decode)
+
+    def learn_selection(self, path: str, fields: Sequence[str], sample: Row) -> bool:
+        """Ask for a row that was read whole by some of its fields; return whether they came.
+
+        If they did, later lists of the day ask for these fields only.
+        """
+        return self._lists.learn_selection(path, fields, sample)
+
+    def selects(self, path: str) -> bool:
+        """Return whether lists ask for some fields only, or are known not to honour that."""
+        dialect = self._observed.dialect
+        return bool(dialect.shape(path).select) or not dialect.accepts(path, "", SELECT)
 
     def get(self, path: str, body: Row) -> Any:
         """Return the `data` of a single answer; `body` is sent as for lists, but never by POST."""

@@ -20,14 +20,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from ..settings import EVENTS_PATH, LARGER_PAGES
 from .filters import Condition
+from .page_shape import PAGE_SIZE, SELECT, PageShape
 
-Outcome = Literal["ignored", "refused"]
+Outcome = Literal["ignored", "refused", "inconsistent"]
 
 ORDER_BY = "orderBy"
 """In place of an operator: whether lists come in the order of a column."""
 TOTAL = "total"
 """In place of an operator: whether `paging.total` counts what the filter leaves."""
+EVERY_LIST = ""
+"""In place of a path: a verdict on the size of pages counts for all lists."""
 TRIED_AGAIN_AFTER = timedelta(hours=23)
 ONE_BY_ONE = 200
 """Values of an `in` that are asked for one by one; with more, the list is read without it."""
@@ -55,6 +59,21 @@ class Dialect:
 
     def __init__(self) -> None:
         self._verdicts: dict[str, tuple[Outcome, datetime]] = {}
+        self._selections: dict[str, tuple[tuple[str, ...], datetime]] = {}
+
+    def shape(self, path: str) -> PageShape:
+        """Return what to ask of a page of a list: what is proven, or does no harm if ignored."""
+        fields, _ = self._selections.get(path, ((), None))
+        if not self.accepts(path, "", SELECT):
+            fields = ()
+        # Without a selection ten events are a megabyte.
+        may_be_larger = path in LARGER_PAGES and (path != EVENTS_PATH or fields)
+        is_larger = may_be_larger and self.accepts(EVERY_LIST, "", PAGE_SIZE)
+        return PageShape(LARGER_PAGES[path] if is_larger else None, fields)
+
+    def learn_selection(self, path: str, fields: Sequence[str], at: datetime) -> None:
+        """Record fields that the service was seen to select correctly."""
+        self._selections[path] = (tuple(fields), at)
 
     def accepts(self, path: str, column: str, operator: str) -> bool:
         """Return whether nothing is known against an operator on a column of a list."""
@@ -69,8 +88,11 @@ class Dialect:
 
     def recall(self, state: Mapping[str, Any]) -> None:
         """Take over the verdicts of earlier runs."""
-        for key, (outcome, at) in state.items():
-            self._verdicts.setdefault(key, (outcome, at))
+        for key, (outcome, at, *fields) in state.items():
+            if fields:
+                self._selections.setdefault(key, (tuple(fields), at))
+            else:
+                self._verdicts.setdefault(key, (outcome, at))
 
     def forget_old(self, now: datetime) -> None:
         """Forget verdicts that are a day old by the service's clock."""
@@ -79,10 +101,16 @@ class Dialect:
             for key, (outcome, at) in self._verdicts.items()
             if now - at < TRIED_AGAIN_AFTER
         }
+        self._selections = {
+            path: (fields, at)
+            for path, (fields, at) in self._selections.items()
+            if now - at < TRIED_AGAIN_AFTER
+        }
 
     def as_state(self) -> dict[str, Any]:
         """Return the verdicts as the state keeps them."""
-        return {key: list(verdict) for key, verdict in self._verdicts.items()}
+        selections = {path: ["", at, *fields] for path, (fields, at) in self._selections.items()}
+        return {key: list(verdict) for key, verdict in self._verdicts.items()} | selections
 
     def questions(self, path: str, conditions: Sequence[Condition]) -> list[Question]:
         """Return the lists that together hold all rows of a list, and perhaps others."""

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -22,13 +23,15 @@ from ..errors import (
     PagesDontAddUp,
     QTicketsError,
     RequestRejected,
+    ServiceUnavailable,
 )
 from ..observations import Observations
 from ..settings import Transport
 from .completeness import CompletenessCheck
 from .decoding import Decode, decode_json
-from .dialect import TOTAL, Outcome, Question, operators_of
+from .dialect import EVERY_LIST, TOTAL, Outcome, Question, operators_of
 from .filters import Condition
+from .page_shape import AS_IT_COMES, PAGE_SIZE, SELECT, PageShape, selected
 from .pagination import KeysetPaginator, NewestFirstPaginator, PageNumberPaginator
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class ListReader:
         connections: Concurrent requests.
         transports: How list requests are sent, in the order in which they are tried.
         observed: Its dialect is used and extended; findings are added.
+        trying_once: Opens a block whose requests are not retried.
     """
 
     def __init__(
@@ -69,8 +73,10 @@ class ListReader:
         connections: int,
         transports: Sequence[Transport],
         observed: Observations,
+        trying_once: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._paginate = paginate
+        self._trying_once = trying_once
         self._now = now
         self._pool = pool
         self._connections = connections
@@ -200,7 +206,9 @@ class ListReader:
         if until := question.newest_first_until:
 
             def pages(transport: Transport) -> Pages:
-                newest = NewestFirstPaginator(path, question.conditions, until, transport)
+                newest = NewestFirstPaginator(
+                    path, question.conditions, until, transport, shape=self._dialect.shape(path)
+                )
                 return self._paginate(path, newest, decode)
 
         elif question.conditions and not self._has_totals(path):
@@ -221,7 +229,7 @@ class ListReader:
 
         found = self._try_transports(
             path,
-            lambda transport: _retry_once_if_inconsistent(partial(pages, transport)),
+            lambda transport: self._retry_once_if_inconsistent(path, partial(pages, transport)),
             filtered=bool(question.conditions),
         )
         return self._filtered_here(found, question, conditions)
@@ -253,10 +261,11 @@ class ListReader:
                     after=last_id,
                     operator=operator,
                     has_totals=self._has_totals(path),
+                    shape=self._dialect.shape(path),
                 )
                 return self._paginate(path, paginator)
 
-            return _retry_once_if_inconsistent(continue_walk)
+            return self._retry_once_if_inconsistent(path, continue_walk)
 
         return self._try_transports(path, walk, filtered=bool(conditions))
 
@@ -372,7 +381,13 @@ class ListReader:
                 if has_switched:
                     self.transport = transport
                 return
-            except (FilterIgnored, ApplicationError, RequestRejected) as error:
+            except (FilterIgnored, RequestRejected, ServiceUnavailable) as error:
+                if self._learn_shape(path, error):
+                    continue
+                if isinstance(error, ServiceUnavailable) and not isinstance(
+                    error, ApplicationError
+                ):
+                    raise
                 found = self._as_filter_error(error, path, transport, filtered=filtered)
                 self._findings.ignored.append(f"{transport}: {found}")
                 has_switched = True
@@ -395,22 +410,95 @@ class ListReader:
             return error
         if not filtered and transport == "post_body":
             return FilterRefused(str(error))
-        if not filtered or not self._answers_without_filter(path):
+        if not filtered or not self._answers(path, AS_IT_COMES):
             raise error
         return FilterRefused(
             f"{error} A list without a filter is answered: the service refuses this filter."
         )
 
-    def _answers_without_filter(self, path: str) -> bool:
-        """Return whether the service answers a list without a filter at this moment."""
-        paginator = PageNumberPaginator(
-            path, (), "get_body", completeness=CompletenessCheck(path), last=1
-        )
+    def _retry_once_if_inconsistent(self, path: str, pages: Callable[[], Pages]) -> Pages:
+        """Yield the pages; read them once more if they do not add up, then fail.
+
+        The second time with the service's own size of pages. Rows of the first reading may come
+        again: they are versions of the same rows.
+        """
         try:
-            next(self._paginate(path, paginator))
+            yield from pages()
+        except PagesDontAddUp as error:
+            logger.warning("%s Reading it once more.", error)
+            if self._dialect.shape(path).per_page:
+                self._dialect.learn(EVERY_LIST, "", PAGE_SIZE, "inconsistent", self._now())
+            yield from pages()
+
+    def learn_selection(self, path: str, fields: Sequence[str], sample: Row) -> bool:
+        """Ask for a row that was read whole by some of its fields; return whether they came.
+
+        If they did, later lists of the day ask for these fields only.
+        """
+        shape = PageShape(select=tuple(fields))
+        outcome: Outcome = "ignored"
+        try:
+            with self._trying_once():
+                rows = self._page_of_shape(path, [Condition("id", "=", sample["id"])], shape)
+        except (FilterIgnored, RequestRejected, ServiceUnavailable):
+            rows, outcome = [], "refused"
+        for row in rows:
+            got = {name: value for name, value in row.items() if name != "_fetched_at"}
+            if got == selected(sample, fields):
+                self._dialect.learn_selection(path, fields, self._now())
+                return True
+        self._dialect.learn(path, "", SELECT, outcome, self._now())
+        return False
+
+    def _learn_shape(
+        self, path: str, error: FilterIgnored | RequestRejected | ServiceUnavailable
+    ) -> bool:
+        """Learn from an error whether the shape of a page is to blame; return whether it is."""
+        if isinstance(error, FilterIgnored):
+            blamed = [SELECT] if error.subject == ("", SELECT) else []
+        elif isinstance(error, RequestRejected | ApplicationError) or error.is_timeout:
+            blamed = self._refused_parts(path, self._dialect.shape(path))
+        else:
+            blamed = []
+        for key in blamed:
+            of_list = EVERY_LIST if key == PAGE_SIZE else path
+            self._dialect.learn(of_list, "", key, "refused", self._now())
+            text = (
+                f"The service does not honour `{key}` of /{path}. Instead, pages of its own size"
+                " and with all fields are read, which costs more requests or larger answers."
+            )
+            self._findings.instead.append(text)
+            logger.warning("%s", text)
+        return bool(blamed)
+
+    def _refused_parts(self, path: str, shape: PageShape) -> list[str]:
+        """Return the parts of a shape with which a list is refused that is answered without."""
+        parts = {
+            PAGE_SIZE: PageShape(per_page=shape.per_page),
+            SELECT: PageShape(select=shape.select),
+        }
+        asked = [key for key, part in parts.items() if part != AS_IT_COMES]
+        if not asked or not self._answers(path, AS_IT_COMES):
+            return []
+        return [key for key in asked if not self._answers(path, parts[key])]
+
+    def _answers(self, path: str, shape: PageShape) -> bool:
+        """Return whether the service answers a list of a shape at this moment."""
+        try:
+            with self._trying_once():
+                self._page_of_shape(path, (), shape)
         except QTicketsError:
             return False
         return True
+
+    def _page_of_shape(
+        self, path: str, conditions: Sequence[Condition], shape: PageShape
+    ) -> list[Row]:
+        transport = self.transport if conditions else "get_body"
+        paginator = PageNumberPaginator(
+            path, conditions, transport, completeness=CompletenessCheck(path), last=1, shape=shape
+        )
+        return next(self._paginate(path, paginator))
 
     def _in_parallel(
         self,
@@ -427,12 +515,21 @@ class ListReader:
         requested before their turn, so memory does not depend on the list's length.
         """
         completeness = CompletenessCheck(path, may_grow=may_grow)
-        first = PageNumberPaginator(path, conditions, transport, completeness=completeness)
+        shape = self._dialect.shape(path)
+        first = PageNumberPaginator(
+            path, conditions, transport, completeness=completeness, shape=shape
+        )
         yield next(self._paginate(path, first, decode))
 
         def read(number: int) -> list[Row]:
             paginator = PageNumberPaginator(
-                path, conditions, transport, completeness=completeness, first=number, last=number
+                path,
+                conditions,
+                transport,
+                completeness=completeness,
+                first=number,
+                last=number,
+                shape=shape,
             )
             return next(self._paginate(path, paginator, decode))
 
@@ -461,15 +558,3 @@ def _leaves_few(conditions: Sequence[Condition]) -> bool:
     for condition in conditions:
         operators[condition.column] = operators.get(condition.column, "") + condition.operator[0]
     return any(column == "id" or {"<", ">"} <= set(found) for column, found in operators.items())
-
-
-def _retry_once_if_inconsistent(pages: Callable[[], Pages]) -> Pages:
-    """Yield the pages; read them once more if they do not add up, then fail.
-
-    Rows of the first reading may come again: they are versions of the same rows.
-    """
-    try:
-        yield from pages()
-    except PagesDontAddUp as error:
-        logger.warning("%s Reading it once more.", error)
-        yield from pages()

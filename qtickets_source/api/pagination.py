@@ -18,6 +18,7 @@ from .completeness import CompletenessCheck
 from .decoding import Record
 from .dialect import ORDER_BY
 from .filters import Condition, as_where, verify_filter
+from .page_shape import AS_IT_COMES, PageShape
 from .response import service_time
 from .transports import encode_request
 
@@ -35,6 +36,7 @@ class PageNumberPaginator(BasePaginator):
         completeness: Counts the rows, together with those of the other paginators of the list.
         first: The first page to request.
         last: Where to stop; by default at the list's last page.
+        shape: What is asked of each page.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class PageNumberPaginator(BasePaginator):
         completeness: CompletenessCheck,
         first: int = 1,
         last: int | None = None,
+        shape: PageShape = AS_IT_COMES,
     ) -> None:
         super().__init__()
         self._path = path
+        self._shape = shape
         self._conditions = conditions
         self._transport = transport
         self._completeness = completeness
@@ -63,6 +67,7 @@ class PageNumberPaginator(BasePaginator):
         rows = _checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._conditions, self._path)
+        self._shape.verify(rows, self._path)
         _check_page(response, self._page, self._path)
         self._completeness.add(rows, total)
         self.pages = math.ceil(total / per_page)
@@ -71,7 +76,11 @@ class PageNumberPaginator(BasePaginator):
 
     def update_request(self, request: Request) -> None:
         # Without an order lists come in none, and pages then overlap.
-        body: dict[str, Any] = {"orderBy": {"id": "asc"}, "page": self._page}
+        body: dict[str, Any] = {
+            "orderBy": {"id": "asc"},
+            "page": self._page,
+            **self._shape.as_json(),
+        }
         if self._conditions:
             body = {"where": as_where(self._conditions), **body}
         encode_request(request, self._transport, body)
@@ -95,6 +104,7 @@ class KeysetPaginator(BasePaginator):
         operator: `>`, or `>=` where the service does not honour that.
         has_totals: Whether `paging.total` counts what the conditions leave. If not, the walk ends
             with an empty page, and a row that is missing from a page is not noticed.
+        shape: What is asked of each page.
     """
 
     def __init__(
@@ -108,8 +118,10 @@ class KeysetPaginator(BasePaginator):
         after: int = 0,
         operator: str = ">",
         has_totals: bool = True,
+        shape: PageShape = AS_IT_COMES,
     ) -> None:
         super().__init__()
+        self._shape = shape
         self._path = path
         self._conditions = tuple(conditions)
         self._operator = operator
@@ -131,6 +143,7 @@ class KeysetPaginator(BasePaginator):
         rows = _checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._request_conditions(), self._path)
+        self._shape.verify(rows, self._path)
         ids = [row["id"] for row in rows]
         if ids != sorted(set(ids)):
             raise FilterIgnored(
@@ -157,7 +170,11 @@ class KeysetPaginator(BasePaginator):
             self._closed_by = None
 
     def update_request(self, request: Request) -> None:
-        body = {"where": as_where(self._request_conditions()), "orderBy": {"id": "asc"}}
+        body = {
+            "where": as_where(self._request_conditions()),
+            "orderBy": {"id": "asc"},
+            **self._shape.as_json(),
+        }
         encode_request(request, self._transport, body)
 
 
@@ -173,12 +190,20 @@ class NewestFirstPaginator(BasePaginator):
         conditions: The `where` of the list.
         until: The bound: `>` or `>=` of a timestamp.
         transport: How it is sent.
+        shape: What is asked of each page.
     """
 
     def __init__(
-        self, path: str, conditions: Sequence[Condition], until: Condition, transport: Transport
+        self,
+        path: str,
+        conditions: Sequence[Condition],
+        until: Condition,
+        transport: Transport,
+        *,
+        shape: PageShape = AS_IT_COMES,
     ) -> None:
         super().__init__()
+        self._shape = shape
         self._path = path
         self._conditions = conditions
         self._until = until
@@ -195,6 +220,7 @@ class NewestFirstPaginator(BasePaginator):
         rows = _checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._conditions, self._path)
+        self._shape.verify(rows, self._path)
         _check_page(response, self._page, self._path)
         if total < self._total:
             raise PagesDontAddUp(
@@ -244,7 +270,7 @@ class NewestFirstPaginator(BasePaginator):
     def update_request(self, request: Request) -> None:
         # By id, too: rows with equal times might otherwise change places between two pages.
         order = {self._until.column: "desc", "id": "desc"}
-        body: dict[str, Any] = {"orderBy": order, "page": self._page}
+        body: dict[str, Any] = {"orderBy": order, "page": self._page, **self._shape.as_json()}
         if self._conditions:
             body = {"where": as_where(self._conditions), **body}
         encode_request(request, self._transport, body)

@@ -8,7 +8,10 @@ anything but GET, whatever the code above it asks for.
 import ipaddress
 import json
 import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +38,7 @@ logger = logging.getLogger(__name__)
 # because one more wait costs less than a false alarm at night.
 # 520 to 524 come from a proxy in front of the service that could not reach it.
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+TIMEOUT_STATUSES = frozenset({500, 502, 504, 524})
 OVERLOADED_STATUSES = frozenset({429, 503})
 TRANSIENT_ERRORS = (
     requests.ConnectionError,
@@ -70,8 +74,12 @@ class _WaitRetryAfterOrBackoff(wait_exponential_retry_after):
         return super().__call__(retry_state) + tenacity.wait_random(0, 0.5)(retry_state)
 
 
+class _OfThread(threading.local):
+    is_trying_once = False
+
+
 LIST_PATHS = ("/orders", "/events", "/clients", "/discounts", "/promo-codes")
-LIST_KEYS = frozenset({"where", "orderBy", "page"})
+LIST_KEYS = frozenset({"where", "orderBy", "page", "perPage", "select"})
 
 
 class ReadOnlySession(requests.Session):
@@ -104,6 +112,7 @@ class ReadOnlySession(requests.Session):
         self.counts = counts or RequestCounts()
         self._retry_seconds = retry_seconds
         self._max_attempts = max_attempts
+        self._thread = _OfThread()
         self._environment: Any = None
         adapter = BoundedAdapter(seconds=timeout, pool_maxsize=connections, pool_block=True)
         self.mount("https://", adapter)
@@ -121,6 +130,15 @@ class ReadOnlySession(requests.Session):
                 # A proxy for the outside world cannot reach this machine.
                 self._environment["proxies"] = {}
         return dict(self._environment)
+
+    @contextmanager
+    def trying_once(self) -> Iterator[None]:
+        """Send the requests of this thread once, without retries, inside the block."""
+        self._thread.is_trying_once = True
+        try:
+            yield
+        finally:
+            self._thread.is_trying_once = False
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one GET, and retry it after transient errors.
@@ -141,8 +159,8 @@ class ReadOnlySession(requests.Session):
         retrying = tenacity.Retrying(
             # Before the wait, not after it: `Retry-After` may name tomorrow.
             stop=tenacity.stop_before_delay(self._retry_seconds)
-            | tenacity.stop_after_attempt(self._max_attempts)
-            | _stop_if_filter_may_be_refused(request),
+            | tenacity.stop_after_attempt(1 if self._thread.is_trying_once else self._max_attempts)
+            | _stop_if_shape_may_be_refused(request),
             wait=_WaitRetryAfterOrBackoff(multiplier=0.5, max=30),
             retry=tenacity.retry_if_exception_type(
                 (TransientAnswer, BrokenAnswer, *TRANSIENT_ERRORS)
@@ -161,9 +179,11 @@ class ReadOnlySession(requests.Session):
                 raise ApplicationError(
                     _unavailable(path, _describe(error.response), attempts, started)
                 ) from error
-            raise ServiceUnavailable(
+            unavailable = ServiceUnavailable(
                 _unavailable(path, _describe(error.response), attempts, started)
-            ) from error
+            )
+            unavailable.is_timeout = error.response.status_code in TIMEOUT_STATUSES
+            raise unavailable from error
         except AnswerTooLarge as error:
             raise UnexpectedAnswer(
                 f"GET {path} answered {error}, which no list of this service has. Nothing of it was"
@@ -172,9 +192,9 @@ class ReadOnlySession(requests.Session):
         except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL) as error:
             raise RequestNotSent(_not_sent(path, error)) from error
         except TRANSIENT_ERRORS as error:
-            raise ServiceUnavailable(
-                _unavailable(path, _reason(error), attempts, started)
-            ) from error
+            unavailable = ServiceUnavailable(_unavailable(path, _reason(error), attempts, started))
+            unavailable.is_timeout = isinstance(error, requests.Timeout)
+            raise unavailable from error
         raise AssertionError("tenacity returns or raises")  # pragma: no cover
 
     def _send_once(
@@ -212,16 +232,17 @@ def is_application_error(response: requests.Response) -> bool:
     return response.status_code == 503 and "json" in response.headers.get("Content-Type", "")
 
 
-class _stop_if_filter_may_be_refused(tenacity.stop.stop_base):
-    """Stops after a few of the application's own errors: the client then tries without a filter."""
+class _stop_if_shape_may_be_refused(tenacity.stop.stop_base):
+    """Stops after a few of the application's own errors: the client then asks for less."""
 
     def __init__(self, request: requests.PreparedRequest) -> None:
-        self._is_filtered = "where" in str(request.body or "") + str(request.url)
+        text = str(request.body or "") + str(request.url)
+        self._asks_for_more = any(key in text for key in ("where", "perPage", "select"))
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         return (
-            self._is_filtered
+            self._asks_for_more
             and isinstance(error, TransientAnswer)
             and is_application_error(error.response)
             and retry_state.attempt_number >= REFUSED_AFTER_ATTEMPTS

@@ -161,8 +161,6 @@ EVENTS = RawTable(
     nested=frozenset({"shows", "city"}),
 )
 
-# `scheme_properties` is keyed by the names of zones, rows and seats: as columns it would make
-# thousands, so it stays JSON text.
 SHOWS = RawTable(
     name="shows",
     key=("id",),
@@ -173,8 +171,10 @@ SHOWS = RawTable(
         *_columns("flag", "is_active"),
         *_columns("timestamp", "sale_start_date sale_finish_date open_date", lenient=True),
         *_columns("timestamp", "start_date finish_date created_at updated_at deleted_at"),
-        *_columns("json", "prices min_price max_price scheme_properties"),
+        *_columns("json", "prices min_price max_price"),
     ),
+    # Up to 76 KB a show, keyed by the names of zones, rows and seats. No table needs it.
+    withheld=frozenset({"scheme_properties"}),
 )
 
 # One row a show, price zone and snapshot; quantities are null in the single row of a show whose

@@ -23,6 +23,8 @@ them, then applies `times` times (None: always).
 | `page_as_text` | `paging.currentPage` is text | |
 | `page_size` | pages after the first have `size` rows | `size` |
 | `refuse` | requests with a condition on `column` are refused | `column`, `operator`, `status` |
+| `ignore_key` | the `key` of the body is ignored, such as `perPage` or `select` | `key` |
+| `refuse_key` | requests with the `key` in their body are refused | `key`, `status` |
 | `date_ahead` | the `Date` header is `hours` ahead of the clock | `hours` |
 | `empty_lists` | every list is empty, with status 200 | |
 | `by_address` | the first response of a path is sent for every later request | |
@@ -42,7 +44,7 @@ KINDS = frozenset((
     "status", "latency_ms", "truncate", "reset", "timeout", "html", "no_data", "ignore_where",
     "repeat_page", "only_query", "wrong_total", "shift_times", "ignore_column", "refuse",
     "ignore_order", "unfiltered_total", "page_as_text", "page_size", "date_ahead", "empty_lists",
-    "by_address", "mutate",
+    "ignore_key", "refuse_key", "by_address", "mutate",
 ))  # fmt: skip
 
 
@@ -114,6 +116,9 @@ def faulty_request(active: dict[str, Any], body: Any, query_string: str) -> Any:
             body = {**body, "orderBy": {"id": "asc"}}
     if isinstance(body, dict) and "page_size" in active and body.get("page", 1) > 1:
         body = {**body, "perPage": active["page_size"]["size"]}
+    if isinstance(body, dict) and "ignore_key" in active:
+        ignored_key = active["ignore_key"]["key"]
+        body = {name: value for name, value in body.items() if name != ignored_key}
     if isinstance(body, dict) and "repeat_page" in active:
         body = {**body, "page": 1}
     return body
@@ -121,6 +126,8 @@ def faulty_request(active: dict[str, Any], body: Any, query_string: str) -> Any:
 
 def refusal(active: dict[str, Any], body: Any, query_string: str) -> dict[str, Any] | None:
     """Return the parameters of the status that refuses a request; None if it is not refused."""
+    if "refuse_key" in active and isinstance(body, dict) and active["refuse_key"]["key"] in body:
+        return {"status": active["refuse_key"].get("status", 503), "body": "json"}
     if "refuse" not in active:
         return None
     fault = active["refuse"]

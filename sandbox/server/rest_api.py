@@ -76,7 +76,28 @@ def read(world: Organiser, path: str, body: Any) -> Response:
 
 def _list(world: Organiser, body: Row, name: str) -> Response:
     rows, paging = world.search.page(world.tables[name], parse_query(body), world.timestamp)
+    if names := body.get("select"):
+        rows = [_select_nested(row, names) for row in rows]
     return Response(200, {"data": rows, "paging": paging})
+
+
+def _select_nested(row: Row, names: list[str]) -> Row:
+    """Return the selected fields of a row; `shows.id` is the `id` of each show."""
+    chosen: Row = {}
+    for name in names:
+        head, _, inner = name.partition(".")
+        if head not in row:
+            continue
+        value = row[head]
+        if not inner or not value:
+            chosen[head] = value
+        elif isinstance(value, list):
+            parts = chosen.setdefault(head, [{} for _ in value])
+            for part, one in zip(parts, value, strict=True):
+                part.update({inner: one[inner]} if inner in one else {})
+        else:
+            chosen.setdefault(head, {})[inner] = value.get(inner)
+    return chosen
 
 
 def _row(world: Organiser, _body: Row, name: str, id_: str) -> Response:

@@ -1,6 +1,5 @@
 """Cassettes: the client replays them offline, runs load them, and they have no personal data."""
 
-import json
 import re
 import socket
 from collections.abc import Callable
@@ -185,7 +184,8 @@ def test_a_recorded_failure_raises_its_own_error(name: str, no_network: None) ->
     with played(name) as cassette, pytest.raises(error, match=words):
         CASES[name].read(client_for(CASES[name]))
 
-    assert cassette.play_count == len(cassette) == 1
+    # After a time-out, one more asks for a page of the service's own size.
+    assert cassette.play_count == len(cassette) == (2 if name == "504_gateway" else 1)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith("_then_200")])
@@ -257,7 +257,9 @@ def test_recording_again_gives_the_same_bytes(tmp_path: Path) -> None:
     record(tmp_path)
 
     again = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert json.dumps(again, sort_keys=True) == json.dumps(texts(), sort_keys=True)
+    # Compared by name first: a difference of long texts takes minutes to print.
+    assert [name for name, text in texts().items() if again.get(name) != text] == []
+    assert again.keys() == texts().keys()
 
 
 # -- runs with a cassette -------------------------------------------------------------------------

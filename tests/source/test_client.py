@@ -52,9 +52,14 @@ def unchanging() -> Iterator[Server]:
         yield running
 
 
+PAGES_OF_50 = Fault("/orders", kind="ignore_key", key="perPage")
+"""The service's own size of pages, of which these worlds have several."""
+
+
 @pytest.fixture
 def server(unchanging: Server) -> Iterator[Server]:
     unchanging.requests.clear()
+    unchanging.faults.append(PAGES_OF_50)
     yield unchanging
     unchanging.faults.clear()
 
@@ -62,7 +67,7 @@ def server(unchanging: Server) -> Iterator[Server]:
 @pytest.fixture
 def own() -> Iterator[Server]:
     """A world that one test may change."""
-    with serve(small_world(), TOKEN) as running:
+    with serve(small_world(), TOKEN, faults=[PAGES_OF_50]) as running:
         yield running
 
 
@@ -303,7 +308,7 @@ def test_lists_are_posted_only_when_asked_for_by_name(server: Server) -> None:
     asked = {
         (method, path.rsplit("/", 1)[1], *sorted(body)) for method, path, body, _ in server.requests
     }
-    assert ("POST", "orders", "orderBy", "where") in asked
+    assert ("POST", "orders", "orderBy", "perPage", "where") in asked
     assert ("GET", "orders", "orderBy", "page") in asked
     assert all(set(keys) <= LIST_KEYS for _, _, *keys in asked)
 
@@ -604,8 +609,8 @@ def test_a_permanent_error_fails_immediately_and_says_what_to_do(server: Server,
     server.faults.append(Fault(kind=fault.kind, **fault.params))
     client = client_of(server)
 
-    # After a 400 the list is requested without a filter, because the filter may be the cause.
-    more = 1 if name == "400" else 0
+    # After a 400 the list is requested as it comes, and without a filter: these may be the cause.
+    more = 2 if name == "400" else 0
     for request, requests in (
         (lambda: next(client.walk("orders", [LAST_WEEK])), 1 + more),
         (lambda: next(client.list_pages("orders", [LAST_WEEK])), 1 + more),
@@ -669,7 +674,8 @@ def test_retries_end_after_a_time(server: Server, retry_clock: RetryClock) -> No
         next(client_of(server, retry_seconds=1.5).walk("orders"))
 
     assert sum(retry_clock.waits) < 1.5
-    assert len(server.requests) == 2
+    # The last one asks, once, for a page of the service's own size.
+    assert len(server.requests) == 3
 
 
 def test_a_retry_after_of_a_day_ends_the_run_instead_of_waiting(server: Server) -> None:
@@ -713,7 +719,7 @@ def test_orders_paid_during_a_walk_are_neither_lost_nor_doubled() -> None:
         world.advance(hours=1)
         sold.append(world.sell())
 
-    with serve(world, TOKEN, faults=[on_every_answer(go_on)]) as server:
+    with serve(world, TOKEN, faults=[PAGES_OF_50, on_every_answer(go_on)]) as server:
         client = client_of(server)
         first = [row for page in client.walk("orders", [LAST_WEEK], "payed_at") for row in page]
         server.faults.clear()

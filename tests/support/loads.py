@@ -30,18 +30,22 @@ class Loads:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
         self.orders: list[int] = []
+        self.events: list[Row] = []
         self.observed = Observations()
 
         @dlt.destination(batch_size=0, loader_file_format="parquet", name="kept")
         def keep(path: Any, table: Any, /) -> None:
             if table["name"] == "orders":
                 self.orders += pq.read_table(path)["id"].to_pylist()
+            if table["name"] in ("events", "shows"):
+                self.events += pq.read_table(path).drop_columns(["_fetched_at"]).to_pylist()
 
         self.pipeline = dlt.pipeline("proof", pipelines_dir=str(folder), destination=keep)
 
     def run(self, *resources: str) -> list[int]:
         """Run once with a new `observed`; return the ids of the loaded orders."""
         self.orders.clear()
+        self.events.clear()
         self.observed = Observations()
         source = qtickets_source(self.configuration, observed=self.observed)
         self.pipeline.run(source.with_resources(*(resources or ("orders", "order_changes"))))
