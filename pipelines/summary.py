@@ -24,8 +24,8 @@ DEMO = (
 _SHOWN_SHOWS = 5
 
 
-def announce(settings: Settings, console: Console) -> None:
-    """Print whose data are read, from where, and where they go."""
+def announce(settings: Settings, console: Console, *, loads: bool = True) -> None:
+    """Print whose data are read, from where, and, if they are loaded, where they go."""
     where = settings.clickhouse_host or f"embedded ClickHouse in {settings.qtickets_home}"
     if settings.is_demo:
         console.print(f"[bold yellow]{DEMO}[/]")
@@ -37,7 +37,10 @@ def announce(settings: Settings, console: Console) -> None:
     else:
         organiser = f" of {settings.org_name}" if settings.org_name else ""
         console.print(f"QTickets{organiser} at {settings.qtickets_base_url}")
-    console.print(f"[dim]Into {where}, databases {settings.raw_db} and {settings.clickhouse_db}[/]")
+    if loads:
+        console.print(
+            f"[dim]Into {where}, databases {settings.raw_db} and {settings.clickhouse_db}[/]"
+        )
 
 
 def summarise(report: "RunReport", settings: Settings, console: Console) -> None:

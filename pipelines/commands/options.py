@@ -119,8 +119,8 @@ class Options:
             )
         return settings
 
-    def announce(self, settings: "Settings") -> "Settings":
-        """Print whose data are read and where they go.
+    def announce(self, settings: "Settings", *, loads: bool = True) -> "Settings":
+        """Print whose data are read and, if they are loaded, where they go.
 
         Returns:
             The settings; with a recording, `REPORT_NOW` is its time.
@@ -134,7 +134,7 @@ class Options:
             from pipelines.loading.service import at_recording
 
             settings = at_recording(settings)
-        announce(settings, self.console)
+        announce(settings, self.console, loads=loads)
         return settings
 
 

@@ -17,13 +17,14 @@ from pipelines.commands.config import config
 from pipelines.commands.dashboard import dashboard, docs
 from pipelines.commands.exit_codes import MEANINGS
 from pipelines.commands.move import move
+from pipelines.commands.probe import probe
 from pipelines.commands.reconcile import reconcile
 from pipelines.commands.run import run
 from pipelines.commands.verify import verify
 
 COMMANDS: dict[str, tuple[Command, ...]] = {
-    "Start here": (run, check, backfill, config, dashboard),
-    "Operations": (reconcile, bootstrap, compact, backup, restore, move, verify),
+    "Start here": (probe, run, check, backfill, dashboard),
+    "Operations": (config, reconcile, bootstrap, compact, backup, restore, move, verify),
     "Other": (docs, drop_demo),
 }
 """The commands, by the panel of `--help` that lists them."""

@@ -87,9 +87,11 @@ def run(
     settings = options.announce(settings)
     if dry_run:
         from pipelines.loading.dry_run import dry_run as count
+        from pipelines.operations.probe_report import print_probe
         from pipelines.summary import summarise_dry_run
 
-        summarise_dry_run(count(settings), options.console)
+        report = count(settings, lambda probed: print_probe(probed, options.console))
+        summarise_dry_run(report, options.console)
     else:
         load_and_build(options, settings, full_refresh=full_refresh, skip_marts=skip_marts)
 

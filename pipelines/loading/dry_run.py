@@ -1,5 +1,6 @@
 """A dry run: fetch and count what a run would load, and write nothing."""
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,30 +14,40 @@ from pipelines.loading.pipeline import (
     select_resources,
     source_configuration,
     source_state,
+    translated_errors,
 )
 from pipelines.loading.service import Service, open_service
+from pipelines.operations.probe_report import probe
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source import qtickets_source
+from qtickets_source.probe import Probe
 from qtickets_source.rows.schema import TABLE_NAMES
 
 
-def dry_run(settings: Settings) -> LoadReport:
+def dry_run(settings: Settings, show: Callable[[Probe], object]) -> LoadReport:
     """Fetch and count what a run would load, and write nothing anywhere.
+
+    Args:
+        settings: The settings of the run.
+        show: Called first, with what the service honours.
 
     Raises:
         ServiceError, ClickHouseError: As a run.
     """
     embedded_is_new = not (settings.qtickets_home / "clickhouse").exists()
+    report = LoadReport()
     with open_service(settings) as service:
+        with translated_errors(None, settings.qtickets_home):
+            show(probe(settings, service, report.observed))
         if not settings.clickhouse_host and embedded_is_new:
             # Nothing was ever loaded; starting a server to find that out would write its files.
-            return _count_new_rows(settings, service, None)
+            return _count_new_rows(settings, service, None, report)
         with open_warehouse(settings) as warehouse:
-            return _count_new_rows(settings, service, warehouse)
+            return _count_new_rows(settings, service, warehouse, report)
 
 
 def _count_new_rows(
-    settings: Settings, service: Service, warehouse: Warehouse | None
+    settings: Settings, service: Service, warehouse: Warehouse | None, report: LoadReport
 ) -> LoadReport:
     """Fetch what a run would load, and discard it.
 
@@ -44,8 +55,8 @@ def _count_new_rows(
         settings: The settings of the run.
         service: The service to read.
         warehouse: The cursor of the last run is read from it; None for a first run.
+        report: Rows are added; its dialect holds what the service is known not to honour.
     """
-    report = LoadReport()
     with (
         TemporaryDirectory(prefix="qtickets-dry-run-") as folder,
         open_pipeline(warehouse, Path(folder)) as pipeline,

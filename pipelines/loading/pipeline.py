@@ -93,7 +93,7 @@ class LoadSession:
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
         """Raise errors of the block as a session does at its end."""
-        with _translated_errors(self.warehouse, working_folder(self.settings)):
+        with translated_errors(self.warehouse, working_folder(self.settings)):
             yield
 
     def run(self, source: DltSource) -> None:
@@ -187,7 +187,7 @@ def open_pipeline(
             "ca_cert": str(warehouse.ca_cert) if warehouse.ca_cert else None,
             "cluster": warehouse.cluster,
         }
-    with environment(_DLT_SETTINGS), _translated_errors(warehouse, folder):
+    with environment(_DLT_SETTINGS), translated_errors(warehouse, folder):
         shutil.rmtree(folder / PIPELINE_NAME, ignore_errors=True)
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
@@ -229,7 +229,7 @@ def working_folder(settings: Settings) -> Path:
 
 
 @contextmanager
-def _translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[None]:
+def translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[None]:
     """Raise the one error of dlt's chain of exceptions that an operator can act on."""
     try:
         yield

@@ -77,6 +77,8 @@ class QTicketsClient:
         observed: Observations | None = None,
     ) -> None:
         self._versions = versions
+        self._session = session
+        self.connections = connections
         self.clock: datetime | None = None
         """The service's time at its last answer (UTC); this machine's clock may be wrong."""
         self._observed = observed = observed or Observations()
@@ -175,6 +177,21 @@ class QTicketsClient:
             path, json=request.json, params=request.params, hooks={"response": [self._check]}
         )
         return response.json()["data"]
+
+    def ask_once(self, path: str, body: Row, transport: Transport = "get_body") -> Response:
+        """Return one answer whose payload has `data`; it is not compared with the question.
+
+        It is not retried. `elapsed` is the time until the answer began.
+
+        Raises:
+            QTicketsError: As every method.
+        """
+        request = Request()
+        encode_request(request, transport, body)
+        with self._session.trying_once():
+            return self._rest.get(
+                path, json=request.json, params=request.params, hooks={"response": [self._check]}
+            )
 
     def fetch_unpaged(self, path: str, body: Row) -> Pages:
         """Yield the rows of a list that is not paged as one page, each with its version."""

@@ -28,24 +28,30 @@ Row = dict[str, Any]
 def inventory(page: list[Row], reading: Reading) -> Iterator[Any]:
     """Yield snapshots of the seats of all shows that can still change.
 
-    A snapshot that equals the last loaded one is skipped, unless that one is getting old.
+    A snapshot of an event that equals the last loaded one is skipped, unless that one is getting
+    old.
     """
     state = dlt.current.resource_state("inventory")
     known = KnownSeats(state)
     shows = [(event, show) for event in page for show in open_shows(event, reading.snapshot_at)]
-    tables = [
-        _credible(table, known, reading)
-        for table in reading.client.map_parallel(lambda pair: _seats(*pair, reading), shows)
+    by_event: dict[str, list[pa.Table]] = {}
+    read = reading.client.map_parallel(lambda pair: _seats(*pair, reading), shows)
+    for (event, _), table in zip(shows, read, strict=True):
+        by_event.setdefault(str(event["id"]), []).append(_credible(table, known, reading))
+    due = [
+        snapshot
+        for event_id, tables in by_event.items()
+        if record_if_due(
+            snapshot := pa.concat_tables(tables),
+            event_id,
+            state,
+            reading.context,
+            at=reading.snapshot_at,
+            valid_for=SNAPSHOT_EVERY,
+        )
     ]
-    if tables and record_if_due(
-        snapshot := pa.concat_tables(tables),
-        str(page[0]["id"]),
-        state,
-        reading.context,
-        at=reading.snapshot_at,
-        valid_for=SNAPSHOT_EVERY,
-    ):
-        yield with_table_hints(INVENTORY, snapshot)
+    if due:
+        yield with_table_hints(INVENTORY, pa.concat_tables(due))
 
 
 @dlt.transformer(name="barcodes", selected=False)

@@ -208,6 +208,7 @@ def test_alerts_hold_no_secrets_and_no_personal_data(account: Account, receiver:
     account.service.faults += [
         Fault("/events", kind="mutate", change=personal),
         Fault("/events", kind="ignore_where"),
+        Fault("/events", kind="ignore_key", key="perPage"),
     ]
     told = hook(receiver) | {"QTICKETS_TOKEN": account.environment["QTICKETS_TOKEN"]}
     assert account.command(**told).exit_code == 3

@@ -107,7 +107,11 @@ CASES = {
     "the same page again and again, whatever is asked": Case(
         ("GET /events", "ignores `page`"),
         3,
-        [Fault("/events", kind="repeat_page"), Fault("/events", kind="ignore_where")],
+        [
+            Fault("/events", kind="repeat_page"),
+            Fault("/events", kind="ignore_where"),
+            Fault("/events", kind="ignore_key", key="perPage"),
+        ],
     ),
     "clickhouse refuses the login": Case(
         ("refused the login of user loader", "CLICKHOUSE_PASSWORD"),

@@ -1,5 +1,6 @@
 """The command as a user calls it: in a separate process, with a server given by its address."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from local_clickhouse import LocalServer
 from pipelines.qtickets import app
-from sandbox import World, serve
+from sandbox import Fault, Server, World, serve
 from tests.support.clickhouse import DATABASE, Marts, query
 from tests.support.live_environment import clickhouse_variables, service_variables
 from tests.support.paths import PROJECT
@@ -130,9 +131,32 @@ def test_a_dry_run_counts_and_writes_nothing(
 
     assert result.returncode == 0, result.stderr
     assert "no ClickHouse writes" in result.stdout
+    assert result.stdout.index("What a run will do") < result.stdout.index("Would load")
     assert f"{len(world.events())} new or changed events" in result.stdout
     assert tables(empty_server) == before
     assert files_below(tmp_path) == set()
+
+
+def test_a_probe_needs_no_clickhouse_and_fails_where_a_run_would_lose_sales(
+    on_a_server: dict[str, str], service: Server, tmp_path: Path
+) -> None:
+    variables = on_a_server | {"CLICKHOUSE_PORT": "1", "QTICKETS_HOME": str(tmp_path)}
+
+    result = CliRunner().invoke(app, ["probe"], env=variables)
+
+    assert result.exit_code == 0, result.output
+    assert "New payments: by payed_at >=." in result.stdout
+    report = json.loads((tmp_path / "probe.json").read_text())
+    assert report["shapes"]["orders"]["fields"]["payed_at"]
+
+    service.faults.append(Fault("/orders", kind="shift_times", hours=3))
+    named = tmp_path / "named.json"
+    result = CliRunner().invoke(app, ["probe", "--report", str(named)], env=variables)
+    service.faults.clear()
+
+    assert result.exit_code == 3
+    assert "A run would stop: times in filters: payed_at in +03:00" in result.stdout
+    assert "misread" in named.read_text()
 
 
 def test_bootstrap_makes_every_table_and_view_empty_and_lists_them(

@@ -140,7 +140,7 @@ def test_a_dry_run_by_the_environment_refuses_other_commands_that_write(
 
 
 def test_every_command_is_known_to_write_or_not() -> None:
-    reading = {"run", "check", "config", "verify"}
+    reading = {"run", "check", "config", "probe", "verify"}
     writing = {arguments[0] for arguments in WRITING}
 
     assert reading | writing == {each.name for panel in COMMANDS.values() for each in panel}
@@ -157,7 +157,7 @@ def test_help_begins_with_five_commands_and_imports_little() -> None:
 
     first, second, *_ = COMMANDS
     panel = result.stdout[result.stdout.index(first) : result.stdout.index(second)]
-    for name in ("run", "check", "backfill", "config", "dashboard"):
+    for name in ("probe", "run", "check", "backfill", "dashboard"):
         assert f" {name} " in panel
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "typer" in imported

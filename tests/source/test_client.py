@@ -15,6 +15,7 @@ from requests import Request
 
 from pipelines.configuration.environment import Settings
 from pipelines.loading import dry_run, pipeline
+from pipelines.loading.pipeline import LoadReport
 from pipelines.loading.service import Service
 from qtickets_source.api.client import QTicketsClient, open_client
 from qtickets_source.api.filters import Condition
@@ -815,7 +816,7 @@ def test_no_log_of_a_run_holds_the_token_a_person_or_a_value_of_a_request(
         qtickets_initial_backfill_hours="all",
     )
 
-    report = dry_run._count_new_rows(settings, Service(server.url, TOKEN), None)
+    report = dry_run._count_new_rows(settings, Service(server.url, TOKEN), None, LoadReport())
 
     assert report.rows["orders"] > 100
     text = "\n".join(
