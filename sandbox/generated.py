@@ -1,6 +1,6 @@
 """A generated world: a made-up organiser whose orders are a pure function of a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import RLock
 from typing import Any
@@ -63,6 +63,8 @@ class World(Clock):
             tenge_event=tenge_event,
         )
         self.edits = Edits()
+        self.listeners: list[Callable[[str, Row], None]] = []
+        """Called with the type of the event (`payed`, `refunded`, …) and the order of each edit."""
         self.visible_orders = VisibleOrders(self.plan, self.edits)
         self.order_chunks = OrderChunks(self.visible_orders)
         self.seating = Seating(self.visible_orders)
@@ -221,18 +223,26 @@ class World(Clock):
                 )
             )  # fmt: skip
             self.edits.add(row, timestamp, added=True)
-            return row
+        self._tell("created", row)
+        self._tell("payed", row)
+        return row
 
-    def _edit(self, order_id: int, edit: Any, *details: Any) -> None:
+    def _tell(self, event_type: str, order: Row) -> None:
+        for listener in self.listeners:
+            listener(event_type, order)
+
+    def _edit(self, event_type: str, order_id: int, edit: Any, *details: Any) -> None:
         with self.lock:
             now = self.timestamp
-            self.edits.add(edit(self.order(order_id), now, *details), now)
+            row = edit(self.order(order_id), now, *details)
+            self.edits.add(row, now)
+        self._tell(event_type, row)
 
     def refund(
         self, order_id: int, ticket_ids: list[int] | None = None, deduction: float = 0
     ) -> None:
         """Refund tickets of a paid order (by default all), less `deduction` rubles."""
-        self._edit(order_id, refund_order, ticket_ids, deduction)
+        self._edit("refunded", order_id, refund_order, ticket_ids, deduction)
 
     def erase(self, order_id: int) -> None:
         """Remove an order from the account, which then does not list it any more."""
@@ -241,19 +251,19 @@ class World(Clock):
 
     def change(self, order_id: int, **fields: Any) -> None:
         """Change fields of an order, such as its `payed_at`."""
-        self._edit(order_id, lambda row, now: {**row, **fields, "updated_at": iso(now)})
+        self._edit("updated", order_id, lambda row, now: {**row, **fields, "updated_at": iso(now)})
 
     def cancel(self, order_id: int) -> None:
         """Cancel an order and its tickets without a refund."""
-        self._edit(order_id, cancel_order)
+        self._edit("deleted", order_id, cancel_order)
 
     def restore(self, order_id: int) -> None:
         """Restore a cancelled order; none of its tickets may have been refunded."""
-        self._edit(order_id, restore_order)
+        self._edit("updated", order_id, restore_order)
 
     def scan(self, ticket_id: int) -> None:
         """Scan a ticket: `updated_at` of the ticket changes, that of its order does not."""
-        self._edit(ticket_id // TICKETS_PER_ID, scan_ticket, ticket_id)
+        self._edit("checked", ticket_id // TICKETS_PER_ID, scan_ticket, ticket_id)
 
     def exchange(self, order_id: int) -> int:
         """Replace an order by a new one for the same show, and return the id of the new one."""
@@ -269,7 +279,8 @@ class World(Clock):
             new["primary_orders"], new["secondary_orders"] = [short_order(ended)], []
             ended["primary_orders"], ended["secondary_orders"] = [], [short_order(new)]
             self.edits.add(ended, now)
-            return int(new["id"])
+        self._tell("deleted", ended)
+        return int(new["id"])
 
 
 def demo_world(now: TimestampLike | None = None) -> World:

@@ -41,6 +41,9 @@ GROUPS: dict[str, str] = {
     "Checks and alerts": """
         qtickets_late_hours qtickets_stale_hours qtickets_min_free_gb qtickets_alert_webhook
         qtickets_alert_telegram_token qtickets_alert_telegram_chat qtickets_alert_urls""",
+    "The resident process": """
+        qtickets_listen qtickets_every_minutes qtickets_webhook_secret qtickets_webhook_open
+        qtickets_page_token""",
     "Backups and compaction": "qtickets_backups qtickets_backup_target qtickets_job_days",
     "Set by options of `run`, and by tests": """
         dry_run qtickets_offline qtickets_resources report_now""",

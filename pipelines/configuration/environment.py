@@ -127,6 +127,25 @@ def _missing_for_partners(info: ValidationInfo) -> str:
     return ", ".join(name.upper() for name in names if info.data.get(name, 1) in _NO)
 
 
+def _listen(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError("an address and a port, such as 127.0.0.1:8090 or [::1]:8090")
+    return address
+
+
+def _page_token(token: SecretStr | None) -> SecretStr | None:
+    if token and not re.fullmatch(r"[A-Za-z0-9_.~-]{16,}", token.get_secret_value()):
+        raise ValueError("at least 16 letters, digits and - . _ ~, as of `openssl rand -hex 32`")
+    return token
+
+
+def _webhook_secret(secret: SecretStr | None) -> SecretStr | None:
+    if secret and _is_placeholder(secret):
+        raise ValueError("the secret that is set in the cabinet of QTickets, not a placeholder")
+    return secret
+
+
 def _hours_or_all(value: str) -> str:
     if value != "all" and not re.fullmatch(r"\d+(\.\d+)?", value):
         raise ValueError("a number of hours, or: all")
@@ -320,6 +339,18 @@ class Settings(AlertSettings):
     """Target of ClickHouse's BACKUP, such as `S3('https://…/{name}', 'key', 'secret')`; by default
     `File('{name}')` on a server.
     """
+    qtickets_listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8090"
+    """Address and port on which `serve` listens; port 0 is any free one."""
+    qtickets_every_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    """Minutes between the scheduled runs of `serve`, counted from midnight UTC."""
+    qtickets_webhook_secret: Annotated[SecretStr | None, AfterValidator(_webhook_secret)] = None
+    """Secret of the webhook, as set in the cabinet; without it `serve` receives no webhooks."""
+    qtickets_webhook_open: bool = False
+    """Receive webhooks without a signature: anybody who can reach the address can cause requests
+    to the service, and nothing else.
+    """
+    qtickets_page_token: Annotated[SecretStr | None, AfterValidator(_page_token)] = None
+    """Token that opens the page of `serve` in a browser; without it only this machine may."""
     dry_run: bool = False
     """Make every `run` a dry run, and refuse all other commands that write."""
 

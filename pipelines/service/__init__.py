@@ -1,0 +1,1 @@
+"""The resident process `serve`: webhooks, schedule, health, metrics and the page."""
