@@ -1,7 +1,8 @@
 """One run: load new and changed rows, build and test the marts, record the run."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib import import_module
 from threading import Thread
 
@@ -26,10 +27,20 @@ from qtickets_source.rows.schema import TABLE_NAMES
 from qtickets_source.state.periods import Window
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a resident process keeps open from run to run."""
+
+    warehouse: Warehouse
+    service: Service
+
+
 def run(
     settings: Settings,
     console: Console,
     *,
+    opened: Opened | None = None,
+    after_load: Callable[[RunReport], object] | None = None,
     skip_marts: bool = False,
     full_refresh: bool = False,
     period: Window | None = None,
@@ -40,6 +51,8 @@ def run(
     Args:
         settings: The settings of the run.
         console: Shows progress.
+        opened: What is open already; by default the run opens and closes it.
+        after_load: Called once the rows are loaded, before the marts are built.
         skip_marts: Load the raw tables only.
         full_refresh: Load and build everything again, as a first run does.
         period: Load orders paid in this period [since, until), and nothing else.
@@ -52,12 +65,15 @@ def run(
     report = RunReport()
     with interruptible(), exclusive_run(settings), ExitStack() as stack:
         with report.timed("start"):
-            warehouse = stack.enter_context(open_warehouse(settings))
+            warehouse = stack.enter_context(
+                nullcontext(opened.warehouse) if opened else open_warehouse(settings)
+            )
             warehouse.prepare(settings.mode)
             record = start_job(settings, warehouse)
         try:
-            with _logged_job(record, report):
-                with _open_load(record, report, console, skip_marts) as loading:
+            with logged_job(record, report):
+                service = opened.service if opened else None
+                with _open_load(record, report, console, skip_marts, service) as loading:
                     if reconciliation:
                         report.load = reconcile_now(*loading, reconciliation)
                     elif period:
@@ -65,6 +81,8 @@ def run(
                     else:
                         report.load = load(*loading, full_refresh=full_refresh)
                         report.datasets = sorted(set(TABLE_NAMES) - settings.skipped)
+                if after_load:
+                    after_load(report)
                 if not skip_marts:
                     _build(record, report, console, full_refresh=full_refresh)
             if not skip_marts:
@@ -78,13 +96,18 @@ def run(
 
 @contextmanager
 def _open_load(
-    record: JobRecord, report: RunReport, console: Console, skip_marts: bool
+    record: JobRecord,
+    report: RunReport,
+    console: Console,
+    skip_marts: bool,
+    opened: Service | None,
 ) -> Iterator[tuple[Settings, Service, Warehouse, TerminalProgress]]:
     """Open what a load needs, and time it."""
     # Importing dbt takes seconds; it is done while the run waits for the service.
     early_import = Thread(target=import_module, args=("dbt.cli.main",), daemon=True)
     progress = TerminalProgress(console, None if skip_marts else early_import.start)
-    with open_service(record.settings) as service, report.timed("load"):
+    service_or_new = nullcontext(opened) if opened else open_service(record.settings)
+    with service_or_new as service, report.timed("load"):
         yield record.settings, service, record.warehouse, progress
 
 
@@ -118,7 +141,7 @@ def _write_page(settings: Settings, warehouse: Warehouse, report: RunReport) -> 
 
 
 @contextmanager
-def _logged_job(record: JobRecord, report: RunReport) -> Iterator[None]:
+def logged_job(record: JobRecord, report: RunReport) -> Iterator[None]:
     """Record in the job log how the block ended."""
     try:
         yield

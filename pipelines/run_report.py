@@ -22,6 +22,7 @@ class RunReport:
         marts: What was built and tested.
         marts_state: State of the marts for the next run; None if it is unknown.
         changes: Rows of each table of the marts, before and after the build.
+        webhooks: What webhooks missed, as the job log keeps it; None without a receiver.
         datasets: Datasets of which all new rows were read.
         page: Path of the dashboard page.
         page_problem: Why the page was not written.
@@ -32,6 +33,7 @@ class RunReport:
     marts: MartsReport = field(default_factory=MartsReport)
     marts_state: MartsState | None = None
     changes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    webhooks: dict[str, Any] | None = None
     datasets: list[str] = field(default_factory=list)
     page: Path | None = None
     page_problem: str = ""
@@ -70,6 +72,7 @@ class RunReport:
                 if self.load.reconciliation
                 else {}
             ),
+            **({"webhooks": self.webhooks} if self.webhooks else {}),
             "requests": counts.requests,
             "retries": counts.retries,
             "ignored_filters": findings.ignored,

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .backfill import orders_extent, qtickets_backfill_source, reset_state_source
     from .configuration import QTicketsConfiguration
     from .errors import QTicketsError
+    from .hints import HintedOrders, qtickets_hints_source
     from .observations import Findings, Observations, RequestCounts
     from .reconciliation import qtickets_reconciliation_source
     from .source import empty_tables_source, qtickets_source
 
 __all__ = [
     "Findings",
+    "HintedOrders",
     "Observations",
     "QTicketsConfiguration",
     "QTicketsError",
@@ -31,6 +33,7 @@ __all__ = [
     "empty_tables_source",
     "orders_extent",
     "qtickets_backfill_source",
+    "qtickets_hints_source",
     "qtickets_reconciliation_source",
     "qtickets_source",
     "reset_state_source",
@@ -38,6 +41,7 @@ __all__ = [
 
 _MODULES = {
     "Findings": "observations",
+    "HintedOrders": "hints",
     "Observations": "observations",
     "QTicketsConfiguration": "configuration",
     "QTicketsError": "errors",
@@ -45,6 +49,7 @@ _MODULES = {
     "empty_tables_source": "source",
     "orders_extent": "backfill",
     "qtickets_backfill_source": "backfill",
+    "qtickets_hints_source": "hints",
     "qtickets_reconciliation_source": "reconciliation",
     "qtickets_source": "source",
     "reset_state_source": "backfill",

@@ -21,6 +21,7 @@ from pipelines.operations.checks.runs import (
     check_left_out,
     check_quality,
     check_reconciliation,
+    check_webhooks,
     read_job_log,
     without_future_runs,
 )
@@ -123,6 +124,7 @@ def _check_data(
         *check_freshness(settings, log.runs, now),
         check_left_out(log.runs),
         check_reconciliation(log.runs),
+        check_webhooks(log.runs, now),
         check_quality(log.runs),
-        check_marts(differences, log.unfinished_since, now),
+        check_marts(differences, log.unfinished_since or log.live_since, now),
     ]

@@ -107,6 +107,11 @@ _TABLES = (
 )
 
 
+def live_job(job_name: str) -> str:
+    """Return the job under which `serve` records what it reads between scheduled runs."""
+    return f"{job_name}_live"
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """A run that has started."""

@@ -58,7 +58,7 @@ def payment_cursor(reading: Reading) -> dlt.sources.incremental[datetime]:
 @dlt.transformer(name="orders")
 def orders(page: list[Row], reading: Reading) -> Iterator[Any]:
     """Yield new sales, with their tickets."""
-    yield from _rows(page, reading)
+    yield from order_rows(page, reading)
 
 
 @dlt.resource(name="order_changes")
@@ -81,7 +81,7 @@ def order_changes(reading: Reading) -> Iterator[Any]:
     new = map(reading.seen_orders.filter_new, pages)
     for batch in batches(new, cursor="updated_at", unreadable=reading.quarantine.add):
         # One late change from before the loaded period would look like all sales of its day.
-        yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
+        yield from order_rows([order for order in batch if belongs_to(loaded, order)], reading)
     state["fetched_until"] = reading.versions.last
     state["quarantine"] = reading.quarantine.as_state()
     if not reading.proof.is_complete:
@@ -106,7 +106,7 @@ def quarantined_orders(reading: Reading) -> Iterator[Any]:
     listed: set[int] = set()
     for batch in batches(reading.proof.require(reading.client.list_pages(ORDERS_PATH, asked))):
         listed.update(order["id"] for order in batch)
-        yield from _rows(batch, reading)
+        yield from order_rows(batch, reading)
     if reading.proof.is_complete:
         reading.quarantine.release([id_ for id_ in ids if id_ not in listed])
     state["quarantine"] = reading.quarantine.as_state()
@@ -136,7 +136,7 @@ def reread_orders(reading: Reading) -> Iterator[Any]:
     for pages in map(reading.proof.require, readings):
         new = map(reading.seen_orders.filter_new, pages)
         for batch in batches(new, cursor="updated_at", unreadable=reading.quarantine.add):
-            yield from _rows([order for order in batch if belongs_to(loaded, order)], reading)
+            yield from order_rows([order for order in batch if belongs_to(loaded, order)], reading)
     if not reading.proof.is_complete:
         return
     state["quarantine"] = reading.quarantine.as_state()
@@ -144,7 +144,8 @@ def reread_orders(reading: Reading) -> Iterator[Any]:
     state["orders_read"] = reading.seen_orders.as_state()
 
 
-def _rows(page: list[Row], reading: Reading) -> Iterator[Any]:
+def order_rows(page: list[Row], reading: Reading) -> Iterator[Any]:
+    """Yield the tables of orders that can be read, and quarantine the others."""
     for order_table, ticket_table in reading.quarantine.tables(page, reading.context):
         yield with_table_hints(ORDERS, order_table)
         yield with_table_hints(TICKETS, ticket_table)

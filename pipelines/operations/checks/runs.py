@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import takewhile
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -11,10 +12,12 @@ from clickhouse_connect.driver.client import Client
 from pipelines.configuration.environment import DATASETS, Settings
 from pipelines.operations.checks.health import Check, Status
 from pipelines.operations.checks.times import ago, iso
+from pipelines.warehouse.job_log import live_job
 from pipelines.warehouse.server import Warehouse
 
 _LATEST_RUNS = 300
 _SHOWN_FINDINGS = 3
+_UNNOTICED_ORDERS = 5
 CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 
 
@@ -44,10 +47,12 @@ class JobLog:
     Attributes:
         runs: The latest runs that have ended, newest first.
         unfinished_since: Start of a run that has not ended: it is in progress, or was killed.
+        live_since: The same of a reading of `serve` between two runs.
     """
 
     runs: list[JobRun]
     unfinished_since: datetime | None
+    live_since: datetime | None = None
 
 
 def read_job_log(settings: Settings, warehouse: Warehouse, client: Client) -> JobLog:
@@ -61,12 +66,13 @@ def read_job_log(settings: Settings, warehouse: Warehouse, client: Client) -> Jo
         query_tz="UTC",
     ).result_rows
     unfinished = client.query(
-        f"SELECT started_at FROM `{db}`.meta_job_starts WHERE job = {{job:String}}"  # noqa: S608
-        f" AND run_id NOT IN (SELECT run_id FROM `{db}`.meta_job_runs)"
-        " ORDER BY started_at DESC LIMIT 1",
-        parameters={"job": settings.job_name},
+        f"SELECT job, max(started_at) FROM `{db}`.meta_job_starts"  # noqa: S608
+        f" WHERE job IN {{jobs:Array(String)}}"
+        f" AND run_id NOT IN (SELECT run_id FROM `{db}`.meta_job_runs) GROUP BY job",
+        parameters={"jobs": [settings.job_name, live_job(settings.job_name)]},
         query_tz="UTC",
     ).result_rows
+    since = {str(job): _utc(started_at) for job, started_at in unfinished}
     return JobLog(
         [
             JobRun(
@@ -79,7 +85,8 @@ def read_job_log(settings: Settings, warehouse: Warehouse, client: Client) -> Jo
             )
             for started, finished, status, rows, message, metrics in runs
         ],
-        _utc(unfinished[0][0]) if unfinished else None,
+        since.get(settings.job_name),
+        since.get(live_job(settings.job_name)),
     )
 
 
@@ -102,6 +109,7 @@ def without_future_runs(log: JobLog, now: datetime) -> tuple[JobLog, list[Check]
     past = JobLog(
         [run for run in log.runs if run.started_at <= latest],
         None if unfinished and unfinished > latest else unfinished,
+        log.live_since,
     )
     return past, [Check("clock", "error", message, {"newest": iso(newest)})]
 
@@ -217,6 +225,31 @@ def check_reconciliation(runs: list[JobRun]) -> Check:
         return Check("reconciliation", "warning", message, values)
     message = f"{len(found['months'])} months equalled those of QTickets, or were mended."
     return Check("reconciliation", "ok", message, values)
+
+
+def check_webhooks(runs: list[JobRun], now: datetime) -> Check:
+    """Return a warning if orders changed for long, and no webhook named any of them."""
+    counts = [run.metrics["webhooks"] for run in runs if run.metrics.get("webhooks")]
+    if not counts:
+        return Check("webhooks", "ok", "No webhooks are received: runs alone find every sale.")
+    last = counts[0]
+    values = {name: last[name] for name in ("changed", "missed", "last_at")}
+    missed = f"Missed by webhooks: {last['missed']} of {last['changed']} orders of the last run."
+    silent = list(takewhile(lambda count: count["missed"] == count["changed"], counts))
+    unnoticed = sum(count["changed"] for count in silent)
+    if unnoticed >= _UNNOTICED_ORDERS:
+        since = (
+            f"The last webhook came {ago(datetime.fromisoformat(last['last_at']), now)}"
+            if last["last_at"]
+            else "No webhook has come in the last days"
+        )
+        message = (
+            f"{since}, and {unnoticed} orders changed that no webhook named. Sales are only as"
+            " fresh as the last run. Check the webhook in the cabinet, its secret and the way to"
+            " this machine: docs/live.md."
+        )
+        return Check("webhooks", "warning", message, values)
+    return Check("webhooks", "ok", missed, values)
 
 
 def check_left_out(runs: list[JobRun]) -> Check:
