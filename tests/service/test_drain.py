@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -51,7 +52,7 @@ def hints(*ids: int) -> list[PendingOrder]:
     return [PendingOrder(id_, 1, NOW.timestamp()) for id_ in ids]
 
 
-def state_of_cursors(marts: Marts) -> list[object]:
+def state_of_cursors(marts: Marts) -> list[dict[str, Any]]:
     return marts.rows(
         "SELECT state FROM zakaz_raw._dlt_pipeline_state ORDER BY created_at DESC LIMIT 1"
     )
