@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from . import extract, load, marts, whole_run
+from . import extract, load, marts, reconciliation, whole_run
 from .report import Results, environment, markdown, write
 
 SUITES = {
     "extract": extract.measure,
     "load": load.measure,
     "run": whole_run.measure,
+    "reconcile": reconciliation.measure,
     "marts": marts.measure,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -20,7 +21,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 def main(
     only: Annotated[
-        str, typer.Option(help="Suites to run, by commas: extract,load,run,marts.")
+        str, typer.Option(help="Suites to run, by commas: extract,load,run,reconcile,marts.")
     ] = "",
     scale: Annotated[float, typer.Option(help="Fraction of the orders: 0.1 runs a tenth.")] = 1.0,
     quick: Annotated[bool, typer.Option("--quick", help="The same as --scale 0.01.")] = False,

@@ -1,17 +1,13 @@
 """The suite `run`: the command as a scheduler starts it, without and with new orders."""
 
-import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from pipelines.configuration.environment import PROJECT
-from sandbox import Server, World, serve
+from sandbox import World, serve
 
+from .command import run_command
 from .cost import Cost
 from .order_file import SEED
 from .report import Growth, Measurement, Ratio, Results, exponent
@@ -40,11 +36,11 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
         home = folder / "home-run"
         shutil.rmtree(home, ignore_errors=True)
         with serve(world, token=TOKEN) as server:
-            steps = {"first run": [_command(home, server)]}
-            steps[f"{NO_CHANGES}, first time"] = [_command(home, server)]
-            steps[NO_CHANGES] = [_command(home, server) for _ in range(max(2, repeat))]
+            steps = {"first run": [run_command(home, server)]}
+            steps[f"{NO_CHANGES}, first time"] = [run_command(home, server)]
+            steps[NO_CHANGES] = [run_command(home, server) for _ in range(max(2, repeat))]
             _change(world)
-            steps[CHANGES] = [_command(home, server)]
+            steps[CHANGES] = [run_command(home, server)]
         shutil.rmtree(home, ignore_errors=True)
         for what, costs in steps.items():
             cost = min(costs, key=lambda cost: cost.seconds)
@@ -77,30 +73,3 @@ def _change(world: World) -> None:
         world.refund(order_id)
     for number in range(NEW_ORDERS):
         world.sell(tickets=2, at=NOW - timedelta(seconds=NEW_ORDERS - number))
-
-
-def _command(home: Path, server: Server) -> Cost:
-    """Run the command once. The processor time excludes ClickHouse, a process of its own."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("QTICKETS_")},
-        "QTICKETS_HOME": str(home.absolute()),
-        "QTICKETS_TOKEN": TOKEN,
-        "QTICKETS_BASE_URL": server.url,
-        "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
-    }
-    environment.pop("CLICKHOUSE_HOST", None)
-    before, started = sum(server.counters.values()), time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "pipelines/qtickets.py", "--quiet"], cwd=PROJECT, env=environment
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"the run failed with exit code {process.returncode}")
-    return Cost(
-        seconds=seconds,
-        cpu_seconds=used.ru_utime + used.ru_stime,
-        peak_bytes=used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        counts={"requests": sum(server.counters.values()) - before},
-    )

@@ -543,9 +543,9 @@ def _clock_answer(response: Response) -> Answer:
     if not ahead:
         return Answer("service", "clock", "honoured", "agrees with this machine's within 5 minutes")
     which = "ahead of" if ahead > 0 else "behind"
-    return Answer(
-        "service", "clock", "differs", f"{abs(ahead) // 60} minutes {which} this machine's"
-    )
+    amount = timedelta(seconds=abs(ahead))
+    how_much = f"{amount.days} days" if amount.days else f"{amount.seconds // 60} minutes"
+    return Answer("service", "clock", "differs", f"{how_much} {which} this machine's")
 
 
 def _cache_answer(response: Response) -> Answer:

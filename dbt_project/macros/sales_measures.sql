@@ -7,8 +7,8 @@
     toDecimal64(sumIf(service_fee_amount, ticket_state = 'sold'), 2) as service_fee_amount,
     toDecimal64(sumIf(amount, ticket_state = 'refunded'), 2) as refunded_amount,
     sumIf(quantity, ticket_state = 'refunded') as tickets_refunded,
-    toDecimal64(sumIf(amount, ticket_state in ('cancelled', 'exchanged')), 2) as cancelled_amount,
-    sumIf(quantity, ticket_state in ('cancelled', 'exchanged')) as tickets_cancelled,
+    toDecimal64(sumIf(amount, ticket_state in ('cancelled', 'exchanged', 'vanished')), 2) as cancelled_amount,
+    sumIf(quantity, ticket_state in ('cancelled', 'exchanged', 'vanished')) as tickets_cancelled,
     toDecimal64(sumIf(refund_deduction_amount, ticket_state = 'refunded'), 2) as refund_deduction_amount,
     max(sale_ts) as latest_sale_ts
 {%- endmacro %}

@@ -21,6 +21,7 @@ from pipelines.logs import set_up_logs
 if TYPE_CHECKING:
     from pipelines.configuration.environment import Settings
 
+LOG_WIDTH = 300
 PANEL = "Options of every command"
 
 
@@ -78,7 +79,11 @@ class Options:
     @cached_property
     def console(self) -> Console:
         """The console of the command: stdout, silent if `--quiet`."""
-        return Console(highlight=False, soft_wrap=True, quiet=self.quiet)
+        console = Console(highlight=False, soft_wrap=True, quiet=self.quiet)
+        if not console.is_terminal:
+            # A log has no width to wrap the cells of tables to.
+            console.width = LOG_WIDTH
+        return console
 
     def set_up_logs(self) -> None:
         """Set up the log on stderr.

@@ -48,7 +48,7 @@ def reconcile(
     """Compare the raw tables with QTickets, month by month; load what differs, build the marts.
 
     It counts paid orders by month of payment, then by day where a month differs, then compares ids.
-    Orders that QTickets no longer lists are cancelled after two reconciliations 20 hours apart.
+    Orders that QTickets no longer lists leave revenue after two reconciliations 20 hours apart.
     Runs compare this month and the last once a day, and all months once a week.
     """
     settings = options.read_settings(writes=True, alerts=True)

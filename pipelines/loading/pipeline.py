@@ -28,7 +28,7 @@ from qtickets_source import (
 )
 from qtickets_source.api.response import unless_they_agree
 from qtickets_source.errors import OtherAccount, SaltChanged
-from qtickets_source.rows.schema import TABLE_NAMES
+from qtickets_source.rows.schema import ALL_TABLES, TABLE_NAMES
 from qtickets_source.state.quarantine import quarantined
 
 PIPELINE_NAME = "qtickets"
@@ -145,15 +145,15 @@ def source_configuration(
 def open_session(
     settings: Settings, service: Service, warehouse: Warehouse, progress: Collector
 ) -> Iterator[LoadSession]:
-    """Open the pipeline, and create raw tables that are missing or restore the state.
+    """Open the pipeline, and complete the raw tables or restore the state.
 
     Raises:
         ServiceError, ClickHouseError: In one line, also for what fails inside the block.
     """
     with open_pipeline(warehouse, working_folder(settings), progress) as pipeline:
-        newest, missing, ahead = _inspect(warehouse)
+        newest, incomplete, ahead = _inspect(warehouse)
         # Without data a run only restores the state, which later runs then need not do.
-        pipeline.run(empty_tables_source() if missing else None)
+        pipeline.run(empty_tables_source() if incomplete else None)
         session = LoadSession(settings, service, warehouse, pipeline, newest)
         findings = session.report.observed.findings
         findings.warehouse_ahead_seconds = round(unless_they_agree(ahead).total_seconds())
@@ -271,24 +271,31 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _inspect(warehouse: Warehouse) -> tuple[datetime, set[str], timedelta]:
-    """Return the newest `_fetched_at` (UTC), the tables that are missing, and the clock's lead.
+    """Return the newest `_fetched_at` (UTC), tables that are not complete, and the clock's lead.
 
     The version is read from the rows: a killed load leaves rows that no state knows. A killed
-    first run may have left any of the tables.
+    first run may have left any of the tables, and an earlier release made them without columns of
+    this one.
     """
     newest = datetime.fromtimestamp(0, timezone.utc)
     with warehouse.connect(warehouse.loader) as client:
         tables = client.query(
-            "SELECT name FROM system.tables WHERE database = {db:String}",
+            "SELECT table, groupArray(name) FROM system.columns WHERE database = {db:String}"
+            " GROUP BY table",
             parameters={"db": warehouse.raw_db},
         ).result_rows
-        existing = {str(name) for (name,) in tables}
+        existing = {str(table): set(names) for table, names in tables}
         now = client.query("SELECT now64(6, 'UTC')", query_tz="UTC").result_rows[0][0]
         ahead = now.replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
-        for table in existing & {"orders", "inventory", "events"}:
+        for table in existing.keys() & {"orders", "inventory", "events"}:
             value = client.query(
                 f"SELECT max(_fetched_at) FROM {warehouse.raw_db}.{table}",  # noqa: S608
                 query_tz="UTC",
             ).result_rows[0][0]
             newest = max(newest, value.replace(tzinfo=timezone.utc))
-    return newest, set(TABLE_NAMES) - existing, ahead
+    incomplete = {
+        table.name
+        for table in ALL_TABLES
+        if not {column.name for column in table.columns} <= existing.get(table.name, set())
+    }
+    return newest, incomplete, ahead

@@ -133,7 +133,7 @@ def _mend(
     if differences.vanished:
         moment = max(datetime.now(timezone.utc), session.state["fetched_until"])
         tables = _LoadedOrders(session.warehouse)
-        tables.cancel(differences.vanished, moment + timedelta(microseconds=1))
+        tables.mark_vanished(differences.vanished, moment + timedelta(microseconds=1))
 
 
 def _differing_days(
@@ -184,18 +184,20 @@ class _LoadedOrders:
         self._tickets = f"`{warehouse.raw_db}`.tickets"
 
     def count(self, since: datetime, until: datetime) -> int:
-        """Return the number of orders paid in [since, until)."""
-        (row,) = self._query("SELECT count() FROM {orders} FINAL WHERE {paid}", since, until)
+        """Return the number of orders paid in [since, until) that the service has."""
+        (row,) = self._query("SELECT count() FROM {orders} FINAL WHERE {listed}", since, until)
         return int(row[0])
 
     def ids(self, since: datetime, until: datetime) -> frozenset[int]:
-        """Return the ids of the orders paid in [since, until)."""
-        rows = self._query("SELECT id FROM {orders} FINAL WHERE {paid}", since, until)
+        """Return the ids of the orders paid in [since, until) that the service has."""
+        rows = self._query("SELECT id FROM {orders} FINAL WHERE {listed}", since, until)
         return frozenset(int(id_) for (id_,) in rows)
 
     def without_date(self) -> frozenset[int]:
         """Return the ids of paid orders without a date of payment."""
-        rows = self._query("SELECT id FROM {orders} FINAL WHERE payed AND payed_at IS NULL")
+        rows = self._query(
+            "SELECT id FROM {orders} FINAL WHERE payed AND payed_at IS NULL AND vanished_at IS NULL"
+        )
         return frozenset(int(id_) for (id_,) in rows)
 
     def first_payment(self, since: datetime) -> datetime | None:
@@ -227,18 +229,20 @@ class _LoadedOrders:
             sums[month] = known + int(tickets), amounts | {currency: amount}
         return sums
 
-    def cancel(self, ids: list[int], moment: datetime) -> None:
-        """Add versions of orders that no longer exist: cancelled at a moment, with their tickets.
+    def mark_vanished(self, ids: list[int], moment: datetime) -> None:
+        """Add versions of orders that no longer exist, with the moment when that was sure.
 
         Whichever of the two tables a killed run has not written, the tickets of the order have
         another version than the order, and do not count.
         """
-        for table, key in ((self._orders, "id"), (self._tickets, "order_id")):
+        version = "{moment:DateTime64(6)} AS _fetched_at"
+        for table, key, values in (
+            (self._orders, "id", f"{version}, {{moment:DateTime64(6)}} AS vanished_at"),
+            (self._tickets, "order_id", version),
+        ):
             with self._warehouse.connect(self._warehouse.loader) as client:
                 client.command(
-                    f"INSERT INTO {table} SELECT * REPLACE("  # noqa: S608
-                    "coalesce(deleted_at, {moment:DateTime64(6)}) AS deleted_at,"
-                    " {moment:DateTime64(6)} AS _fetched_at)"
+                    f"INSERT INTO {table} SELECT * REPLACE({values})"  # noqa: S608
                     f" FROM {table} FINAL WHERE {key} IN {{ids:Array(Int64)}}",
                     parameters={"ids": ids, "moment": moment},
                 )
@@ -247,9 +251,10 @@ class _LoadedOrders:
         self, sql: str, since: datetime | None = None, until: datetime | None = None
     ) -> list[Any]:
         paid = "payed_at >= {since:DateTime64(6)} AND payed_at < {until:DateTime64(6)}"
+        listed = f"{paid} AND vanished_at IS NULL"
         with self._warehouse.connect(self._warehouse.loader) as client:
             result = client.query(
-                sql.format(orders=self._orders, tickets=self._tickets, paid=paid),
+                sql.format(orders=self._orders, tickets=self._tickets, paid=paid, listed=listed),
                 parameters={"since": since, "until": until},
                 query_tz="UTC",
             )

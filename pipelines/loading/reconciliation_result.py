@@ -83,7 +83,7 @@ class Reconciliation:
             for ids, words in (
                 (self.missing, "orders were missing and are loaded now"),
                 (self.changed, "orders had moved and were read again"),
-                (self.vanished, "orders no longer exist and were cancelled"),
+                (self.vanished, "orders no longer exist and have left revenue"),
                 (self.not_found, "orders are no longer listed and count until that is sure"),
             )
             if ids

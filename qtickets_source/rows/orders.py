@@ -39,6 +39,7 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
             context.salt, "client", [id_ or None for id_ in order_fields["client_id"]]
         ),
         baskets_count=list(map(len, baskets)),
+        vanished_at=[None] * len(baskets),
     )
     order_of_ticket = pa.array(
         (place for place, tickets in enumerate(baskets) for _ in tickets), pa.int32()

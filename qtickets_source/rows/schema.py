@@ -98,6 +98,8 @@ ORDERS = RawTable(
         _FETCHED_AT,
         *_columns("text", "buyer_hash"),
         *_columns("integer", "baskets_count", required=True),
+        # Set by reconciliation alone: the service no longer lists the order.
+        *_columns("timestamp", "vanished_at"),
     ),
     field_columns=(
         *_columns("integer", "id event_id", required=True),

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -158,7 +159,32 @@ def test_an_order_that_no_longer_exists_leaves_revenue_after_two_reconciliations
         "SELECT DISTINCT ticket_state FROM zakaz.int_qtickets_paid_tickets"
         f" WHERE order_id = {gone['id']}"
     )
-    assert states == [{"ticket_state": "cancelled"}]
+    assert states == [{"ticket_state": "vanished"}]
+    (entry,) = marts.rows(
+        "SELECT sum(amount) AS amount, toString(any(entry_date)) AS day"
+        " FROM zakaz.fact_qtickets_ledger_daily WHERE entry_type = 'vanished'"
+    )
+    assert entry["amount"] == -sum(
+        Decimal(str(t["price"])) * t["quantity"] for t in gone["baskets"]
+    )
+    assert date.fromisoformat(entry["day"]) >= date.today() - timedelta(days=1), "no closed month"
+
+    world.advance(24)
+    run_once(settings)
+    assert not reconciled(settings).differing, "what has vanished is not looked for again"
+
+
+def test_a_column_that_an_earlier_release_did_not_have_is_added(
+    settings: Settings, run_once: Runner, marts: Marts, server: LocalServer, world: World
+) -> None:
+    run_once(settings)
+    query(server, "loader", "ALTER TABLE zakaz_raw.orders DROP COLUMN vanished_at")
+    world.advance(1)
+
+    assert run_once(settings).marts.models
+    assert marts.rows("SELECT count(vanished_at) AS marked FROM zakaz_raw.orders") == [
+        {"marked": 0}
+    ]
 
 
 def test_a_deep_one_compares_money_and_mends_it(

@@ -31,7 +31,7 @@ ended_tickets as (
         paid_back_amount,
         _ver
     from {{ ref('int_qtickets_paid_tickets') }}
-    where ticket_state in ('refunded', 'cancelled', 'exchanged')
+    where ticket_state != 'sold'
 
 ),
 
@@ -40,7 +40,8 @@ endings as (
     select
         entry_date,
         transform(
-            toString(ticket_state), ['refunded', 'cancelled', 'exchanged'], ['refund', 'cancellation', 'exchange'], ''
+            toString(ticket_state), ['refunded', 'cancelled', 'exchanged'], ['refund', 'cancellation', 'exchange'],
+            toString(ticket_state)
         ) as entry_type,
         event_id,
         city,

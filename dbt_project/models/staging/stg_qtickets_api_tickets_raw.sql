@@ -10,6 +10,7 @@ paid_orders as (
         created_at,
         updated_at,
         deleted_at,
+        vanished_at,
         toLowCardinality(currency_id) as currency_id,
         buyer_hash,
         discount_id,
@@ -69,6 +70,7 @@ select
             or tickets.order_id not in (select order_id from partly_exchanged_orders)
         ), 'exchanged',
         tickets.deleted_at is not null or paid_orders.deleted_at is not null, 'cancelled',
+        paid_orders.vanished_at is not null, 'vanished',
         'sold'
     )) as ticket_state,
     toDecimal64(tickets.price * tickets.quantity, 2) as amount,
@@ -82,14 +84,17 @@ select
         tickets.price * tickets.quantity - coalesce(tickets.refunded_deduction_amount, 0)
     ), 2) as paid_back_amount,
     tickets.refunded_at as refunded_at,
-    if(
+    multiIf(
+        ticket_state = 'vanished', paid_orders.vanished_at,
         ticket_state in ('cancelled', 'exchanged'),
         coalesce(tickets.deleted_at, paid_orders.deleted_at, paid_orders.updated_at, paid_orders.created_at),
         null
     ) as cancelled_at,
     tickets.checked_at as checked_at,
     greatest(
-        coalesce(paid_orders.updated_at, paid_orders.created_at), coalesce(tickets.updated_at, paid_orders.created_at)
+        coalesce(paid_orders.updated_at, paid_orders.created_at),
+        coalesce(tickets.updated_at, paid_orders.created_at),
+        coalesce(paid_orders.vanished_at, paid_orders.created_at)
     ) as changed_at,
     coalesce(paid_orders.buyer_hash, '') as buyer_hash,
     coalesce(paid_orders.discount_id, 0) as discount_id,

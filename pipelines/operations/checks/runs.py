@@ -220,7 +220,7 @@ def check_reconciliation(runs: list[JobRun]) -> Check:
     if found["not_found"] or found["vanished"]:
         message = (
             f"{len(found['not_found'])} orders are no longer listed by QTickets and still count,"
-            f" {len(found['vanished'])} were cancelled for that."
+            f" {len(found['vanished'])} have left revenue for that."
         )
         return Check("reconciliation", "warning", message, values)
     message = f"{len(found['months'])} months equalled those of QTickets, or were mended."
