@@ -4,8 +4,16 @@
 chart library into one file. Filters, sums and charts are made in the browser (`script/`).
 """
 
+from .data import read_page_data
 from .errors import DashboardError
 from .options import PageOptions
-from .page import write_dashboard
+from .page import content_policy, render, write_dashboard
 
-__all__ = ["DashboardError", "PageOptions", "write_dashboard"]
+__all__ = [
+    "DashboardError",
+    "PageOptions",
+    "content_policy",
+    "read_page_data",
+    "render",
+    "write_dashboard",
+]

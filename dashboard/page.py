@@ -46,17 +46,18 @@ def write_dashboard(client: Client, options: PageOptions, path: Path) -> None:
         ) from error
 
 
-def render(data: dict[str, Any]) -> str:
+def render(data: dict[str, Any], *, served: bool = False) -> str:
     """Return the page as HTML.
 
-    Texts of the service are in the packed data only, except the title, which is escaped. The
-    Content-Security-Policy allows this one inline script and no request.
+    Texts of the service are in the packed data only, except the title, which is escaped.
+
+    Args:
+        data: The data of the page.
+        served: Whether the page may ask its own server for newer data.
     """
     script = _script()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {
-        "policy": f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
-        " img-src data:; base-uri 'none'; form-action 'none'",
+        "policy": content_policy(served=served),
         "title": html.escape(data["about"]["organiser"] or "Продажи билетов"),
         "style": _read("vendor/uPlot.min.css") + _read("style.css"),
         "script": script,
@@ -64,6 +65,16 @@ def render(data: dict[str, Any]) -> str:
         "data": base64.b64encode(gzip.compress(as_json(data), 4, mtime=0)).decode(),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("template.html"))
+
+
+def content_policy(*, served: bool = False) -> str:
+    """Return the Content-Security-Policy: one inline script, and no request but to the server."""
+    digest = base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+        + ("; connect-src 'self'" if served else "")
+    )
 
 
 @cache

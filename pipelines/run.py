@@ -41,6 +41,7 @@ def run(
     *,
     opened: Opened | None = None,
     after_load: Callable[[RunReport], object] | None = None,
+    compares: bool = True,
     skip_marts: bool = False,
     full_refresh: bool = False,
     period: Window | None = None,
@@ -53,6 +54,7 @@ def run(
         console: Shows progress.
         opened: What is open already; by default the run opens and closes it.
         after_load: Called once the rows are loaded, before the marts are built.
+        compares: Compare what is loaded with the service if that is due.
         skip_marts: Load the raw tables only.
         full_refresh: Load and build everything again, as a first run does.
         period: Load orders paid in this period [since, until), and nothing else.
@@ -79,7 +81,7 @@ def run(
                     elif period:
                         report.load = backfill(*loading, period)
                     else:
-                        report.load = load(*loading, full_refresh=full_refresh)
+                        report.load = load(*loading, full_refresh=full_refresh, compares=compares)
                         report.datasets = sorted(set(TABLE_NAMES) - settings.skipped)
                 if after_load:
                     after_load(report)

@@ -20,10 +20,11 @@ from pipelines.commands.move import move
 from pipelines.commands.probe import probe
 from pipelines.commands.reconcile import reconcile
 from pipelines.commands.run import run
+from pipelines.commands.serve import serve
 from pipelines.commands.verify import verify
 
 COMMANDS: dict[str, tuple[Command, ...]] = {
-    "Start here": (probe, run, check, backfill, dashboard),
+    "Start here": (probe, run, serve, check, backfill, dashboard),
     "Operations": (config, reconcile, bootstrap, compact, backup, restore, move, verify),
     "Other": (docs, drop_demo),
 }
@@ -39,6 +40,7 @@ EXAMPLES = {
     "--dry-run": "count what a run would load; write nothing",
     "--offline": "a full run on recorded answers, without network",
     "backfill --since 2024-01-01": "load history; if interrupted, the next run continues",
+    "serve": "stay: scheduled runs, webhooks, the live page",
     "check": "is everything in order? exit code 0 or 1",
     "config": "every setting and where it came from",
     "COMMAND --help": "options, defaults and examples of a command",

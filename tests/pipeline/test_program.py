@@ -125,6 +125,7 @@ WRITING = [
     ("reconcile",),
     ("restore", "a-backup", "--replace"),
     ("run", "--full-refresh"),
+    ("serve",),
 ]
 
 

@@ -1,0 +1,193 @@
+"""The command `serve` as a process: sales come by webhook, whatever is lost or killed."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+
+from local_clickhouse import LocalServer
+from pipelines.configuration.environment import Settings
+from pipelines.run import run
+from sandbox import Server, Webhooks, World, serve
+from tests.support.clickhouse import Marts, drop_databases
+from tests.support.live_environment import live_environment
+from tests.support.paths import PROJECT
+from tests.support.worlds import report_now
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+SECRET = "the secret of the cabinet"
+
+
+@pytest.fixture
+def world() -> World:
+    return World(orders=150, seed=23, start=NOW - timedelta(days=40), end=NOW, now=NOW)
+
+
+@pytest.fixture
+def service(world: World) -> Iterator[Server]:
+    with serve(world) as server:
+        yield server
+
+
+@contextmanager
+def process(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start `serve` in a process; yield it and its address."""
+    started = subprocess.Popen(
+        [sys.executable, PROJECT / "pipelines" / "qtickets.py", "serve"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert started.stdout
+        lines = []
+        for line in started.stdout:
+            lines.append(line)
+            if found := re.search(r"Webhooks: (http://[^/]+)", line):
+                yield started, found[1]
+                break
+        else:
+            pytest.fail("".join(lines))
+    finally:
+        started.kill()
+        started.wait(20)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_ready(address: str) -> bool:
+    return requests.get(f"{address}/ready", timeout=10).status_code == 200
+
+
+def metric(address: str, name: str) -> float:
+    text = requests.get(f"{address}/metrics", timeout=10).text
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def sold(marts: Marts) -> int:
+    rows = marts.rows("SELECT sum(tickets_sold) AS sold FROM zakaz.fact_qtickets_sales_daily")
+    return int(rows[0]["sold"])
+
+
+def edit(world: World, draw: random.Random) -> None:
+    """Change the account as an evening does: sales, refunds, scans, an exchange."""
+    fresh = [world.sell(tickets=draw.randint(1, 3)) for _ in range(12)]
+    world.refund(fresh[0])
+    world.exchange(fresh[1])
+    for order in fresh[2:6]:
+        world.scan(world.order(order)["baskets"][0]["id"])
+
+
+def test_a_sale_is_in_the_marts_though_webhooks_are_lost_doubled_disordered_and_runs_killed(
+    world: World, service: Server, empty_server: LocalServer, marts: Marts, tmp_path: Path
+) -> None:
+    environment = live_environment(
+        empty_server, service.url, tmp_path / "home", report_now(world)
+    ) | {"QTICKETS_LISTEN": "127.0.0.1:0", "QTICKETS_WEBHOOK_SECRET": SECRET}
+    draw = random.Random(23)
+    with process(environment) as (serving, address):
+        wait_for(lambda: is_ready(address))
+        before = sold(marts)
+        hook = f"{address}/webhooks/qtickets"
+        with Webhooks(hook, SECRET) as webhooks:
+            world.listeners.append(webhooks.send)
+            world.sell(tickets=3)
+            wait_for(lambda: sold(marts) == before + 3)
+            world.listeners.clear()
+        page = requests.get(f"{address}/live", timeout=10).json()
+        assert page["sales"][0]["tickets"] == 3
+        with Webhooks(
+            hook, SECRET, loss=0.3, doubled=0.3, disorder_seconds=1, retry_after=lambda n: 0.2
+        ) as webhooks:
+            world.listeners.append(webhooks.send)
+            edit(world, draw)
+            wait_for(lambda: webhooks.counters["delivered"] > 10)
+            world.listeners.clear()
+        # In the middle of a drain, as the machine may lose its power at any time.
+        wait_for(lambda: metric(address, "qtickets_pending_orders") > 0)
+        os.kill(serving.pid, signal.SIGKILL)
+        serving.wait(20)
+
+    with process(environment) as (serving, address):
+        wait_for(lambda: is_ready(address))
+        wait_for(lambda: metric(address, "qtickets_pending_orders") == 0, 90)
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(20) in (0, 130)
+    served = marts.snapshot()
+
+    drop_databases(empty_server)
+    polled = environment | {"QTICKETS_HOME": str(tmp_path / "polled")}
+    done = subprocess.run(
+        [sys.executable, PROJECT / "pipelines" / "qtickets.py"],
+        env=polled,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = marts.snapshot()
+    different = {
+        table: sorted({*rows} ^ {*expected[table]}, key=repr)
+        for table, rows in served.items()
+        if rows != expected[table]
+    }
+    assert not different
+
+
+def test_what_webhooks_missed_is_in_the_job_record(
+    settings_for: Callable[..., Settings], tmp_path: Path
+) -> None:
+    from pipelines.loading.service import Service
+    from pipelines.run import Opened
+    from pipelines.service.resident import Resident
+    from pipelines.service.spool import Hint, Spool
+    from pipelines.service.status import Status
+    from pipelines.warehouse.server import open_warehouse
+    from tests.support.runs import dashboard_only
+
+    # Webhooks are timed by this machine's clock.
+    now = datetime.now().astimezone()
+    month = timedelta(days=30)
+    world = World(orders=150, seed=23, start=now - month, end=now + month, now=now, events=6)
+    with ExitStack() as stack:
+        service = stack.enter_context(serve(world))
+        settings = settings_for(service.url)
+        stack.enter_context(dashboard_only())
+        warehouse = stack.enter_context(open_warehouse(settings))
+        spool, status = Spool(tmp_path / "webhooks.db"), Status()
+        opened = Opened(warehouse, Service(service.url, "sandbox-token"))
+        resident = Resident(
+            settings, Console(quiet=True), opened, spool, status, counts_webhooks=True
+        )
+        resident._run()
+        resident._counted_until = datetime.now().astimezone() - timedelta(minutes=30)
+        sold_ids = [world.sell(at=world.timestamp - 600 + number) for number in range(5)]
+        spool.add([Hint(id_, "payed") for id_ in sold_ids[:3]], time.time() - 500)
+
+        resident._run()
+
+        assert status.webhooks
+        assert (status.webhooks["changed"], status.webhooks["missed"]) == (5, 2)
+        report: Any = run(settings, Console(quiet=True), opened=opened)
+        assert report.webhooks is None
