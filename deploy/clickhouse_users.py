@@ -181,6 +181,8 @@ def password_hashes(folder: Path) -> dict[str, str]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     passwords = {name: _read_or_create(folder / file) for name, file in USERS.items()}
     _read_or_create(folder / "qtickets_pii_salt")
+    for name in ("qtickets_webhook_secret", "qtickets_page_token"):
+        _read_or_create(folder / name)
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in passwords.items()}
 
 

@@ -11,20 +11,21 @@ Usage: sudo deploy/install.sh [OPTIONS]
 
 Copies this checkout with the packages that it needs to /opt/qtickets/releases/<hash of its content>,
 and points /opt/qtickets/current to it. Creates the user qtickets, configuration and secrets in
-/etc/qtickets, and systemd timers: a run every 30 minutes, a check every 15 minutes, a backup every
-night, and compaction every week. Keeps the previous release for --rollback.
+/etc/qtickets, the service that makes a run every 30 minutes and receives webhooks, and systemd timers:
+a check every 15 minutes, a backup every night, and compaction every week. Keeps the previous release
+for --rollback.
 
   --full           install the embedded ClickHouse and the demo too
   --python PATH    the Python that creates the environment (default: python3)
   --dry-run        print the steps, and do nothing
   --root DIR       install below DIR: no user, no systemd, nothing outside (packaging, tests)
   --no-packages    create no Python environment (with --root)
-  --no-start       do not enable the timers
+  --no-start       start neither the service nor the timers
   --rollback       point `current` to the previous release, and do nothing else
   --help           print this text
 
 Then write the token to /etc/qtickets/secrets/qtickets_token and the ClickHouse host to
-/etc/qtickets/qtickets.env, and run this again: it starts the timers once there is a token.
+/etc/qtickets/qtickets.env, and run this again: it starts the service once there is a token.
 USAGE
 }
 
@@ -112,7 +113,8 @@ if [ "$rollback" = yes ]; then
   target=$(basename "$(readlink "$prefix/previous")")
   run ln -sfn "$(readlink "$prefix/current")" "$prefix/previous"
   switch_to "$target"
-  echo "Release $target is in use from the next run on."
+  run_here systemctl try-restart qtickets.service
+  echo "Release $target is in use."
   exit 0
 fi
 
@@ -156,12 +158,14 @@ else
   run touch "$folder/.complete"
 fi
 
+restart=no
 current=$(readlink "$prefix/current" 2> /dev/null || true)
 if [ "$current" = "releases/$release" ]; then
   echo "= $prefix/current is release $release"
 else
   [ -z "$current" ] || run ln -sfn "$current" "$prefix/previous"
   switch_to "$release"
+  restart=yes
 fi
 # Keep the current and the previous release, and remove older ones.
 previous=$(basename "$(readlink "$prefix/previous" 2> /dev/null || echo none)")
@@ -190,28 +194,40 @@ CLICKHOUSE_HOST=
 #CLICKHOUSE_BACKUP_USER=qtickets_backup
 #QTICKETS_BACKUP_TARGET=Disk('backups', '{name}')
 #QTICKETS_ALERT_TELEGRAM_CHAT=
+#QTICKETS_LISTEN=127.0.0.1:8090
 ENV
 printf '' | make_once "$config/secrets/qtickets_token" 600
 od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | make_once "$config/secrets/qtickets_pii_salt" 600
 for secret in clickhouse_password clickhouse_transform_password clickhouse_backup_password \
-  qtickets_alert_webhook qtickets_alert_telegram_token; do
+  qtickets_webhook_secret qtickets_page_token qtickets_alert_webhook qtickets_alert_telegram_token; do
   printf '' | make_once "$config/secrets/$secret" 600
 done
 
 reload=no
-for unit in qtickets qtickets-check qtickets-backup qtickets-compact; do
+install_unit qtickets.service
+for unit in qtickets-check qtickets-backup qtickets-compact; do
   install_unit "$unit.service"
   install_unit "$unit.timer"
 done
+if [ -e "$units/qtickets.timer" ]; then
+  # Earlier releases were started by it every 30 minutes.
+  run_here systemctl disable --now qtickets.timer
+  run rm "$units/qtickets.timer"
+  reload=yes
+fi
 install_unit common.conf qtickets.service.d/common.conf
 install_unit common.conf qtickets-.service.d/common.conf
-[ "$reload" = no ] || run_here systemctl daemon-reload
+if [ "$reload" = yes ]; then
+  run_here systemctl daemon-reload
+  restart=yes
+fi
 echo "Done: release $release."
 if [ ! -s "$config/secrets/qtickets_token" ]; then
   # Without a token a run would load the sales of the demo.
   echo "Next: write the QTickets token to $config/secrets/qtickets_token and the ClickHouse host to"
-  echo "$config/qtickets.env, then run this again to start the timers."
+  echo "$config/qtickets.env, then run this again to start the service."
 elif [ "$start" = yes ]; then
-  run_here systemctl enable --now qtickets.timer qtickets-check.timer qtickets-backup.timer \
+  run_here systemctl enable --now qtickets.service qtickets-check.timer qtickets-backup.timer \
     qtickets-compact.timer
+  [ "$restart" = no ] || run_here systemctl restart qtickets.service
 fi

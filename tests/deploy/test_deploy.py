@@ -10,11 +10,9 @@ import importlib.metadata
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,7 +228,9 @@ def test_compose_gives_the_pipeline_known_variables_secrets_as_files_and_no_righ
     pipeline, server = compose["services"]["pipeline"], compose["services"]["clickhouse"]
     variables = dict(pipeline["environment"])
 
-    assert variables.pop("EVERY_MINUTES") == "30"
+    assert variables["QTICKETS_EVERY_MINUTES"] == "30"
+    assert pipeline["command"][0] == "serve"
+    assert all(port.startswith("127.0.0.1:") for port in pipeline["ports"])
     check_variables(variables, "/run/secrets")
     named = {name.removesuffix("_FILE").lower() for name in variables if name.endswith("_FILE")}
     assert named == set(pipeline["secrets"]) == set(compose["secrets"])
@@ -268,11 +268,10 @@ def test_kubernetes_gives_known_variables_secrets_as_files_and_no_rights() -> No
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_systemd_gives_secrets_that_the_installation_makes_and_runs_every_30_minutes() -> None:
+def test_systemd_gives_secrets_that_the_installation_makes_and_keeps_serve_running() -> None:
     service = "".join(
         (DEPLOY / "systemd" / name).read_text() for name in ("qtickets.service", "common.conf")
     )
-    timer = (DEPLOY / "systemd" / "qtickets.timer").read_text()
     install = (DEPLOY / "install.sh").read_text()
 
     credentials = dict(re.findall(r"^LoadCredential=(\w+):(.*)$", service, re.M))
@@ -280,10 +279,32 @@ def test_systemd_gives_secrets_that_the_installation_makes_and_runs_every_30_min
     for name, path in credentials.items():
         assert path == f"/etc/qtickets/secrets/{name}"
         assert name in install
-    assert re.search(r"^ExecStart=.*/pipelines/qtickets.py$", service, re.M)
+    assert re.search(r"^ExecStart=.*/pipelines/qtickets.py serve$", service, re.M)
+    assert "Restart=always" in service
     for setting in ("NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "UMask=0077"):
         assert setting in service
-    assert "OnCalendar=*:0/30" in timer and "Persistent=true" in timer
+
+
+def test_an_upgrade_removes_the_timer_of_earlier_releases(tmp_path: Path) -> None:
+    timer = tmp_path / "etc/systemd/system/qtickets.timer"
+    timer.parent.mkdir(parents=True)
+    timer.write_text("[Timer]\nOnCalendar=*:0/30\n")
+
+    install(tmp_path)
+
+    assert not timer.exists()
+    assert (timer.parent / "qtickets.service").exists()
+
+
+def test_proxies_pass_what_shows_that_a_request_comes_from_outside() -> None:
+    nginx = (DEPLOY / "proxy" / "nginx.conf").read_text()
+    caddy = (DEPLOY / "proxy" / "Caddyfile").read_text()
+
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in nginx
+    assert "proxy_set_header Host $host;" in nginx
+    for text in (nginx, caddy):
+        assert "/webhooks/qtickets" in text
+        assert "404" in text
 
 
 def test_the_image_has_what_the_command_imports_and_nothing_that_is_private() -> None:
@@ -424,20 +445,3 @@ def test_the_installation_has_help_and_refuses_unknown_options() -> None:
     assert "--rollback" in said.stdout
     assert refused.returncode == 2
     assert "unknown option --all" in refused.stderr
-
-
-def test_the_schedule_runs_immediately_passes_arguments_and_stops_on_sigterm() -> None:
-    process = subprocess.Popen(
-        [DEPLOY / "schedule.sh", "--json-logs"],
-        env={"PATH": os.environ["PATH"], "PYTHON": "echo"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    told_at = time.monotonic()
-
-    assert line.rstrip().endswith("/pipelines/qtickets.py --json-logs")
-    assert process.wait(timeout=10) == 0
-    assert time.monotonic() - told_at < 5
