@@ -5,7 +5,7 @@ SELECT
     toInt64(sum(tickets.quantity)) AS tickets,
     toInt64(sum(tickets.amount) * 100) AS amount,
     toString(any(tickets.currency)) AS currency
-FROM int_qtickets_paid_tickets AS tickets
+FROM fact_qtickets_tickets AS tickets
 LEFT JOIN dim_events AS events ON tickets.event_id = events.event_id
 WHERE tickets.ticket_state = 'sold' AND tickets.sales_date >= {today} - 7
 GROUP BY tickets.order_id

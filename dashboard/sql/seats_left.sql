@@ -8,8 +8,8 @@ WITH counted AS (
     GROUP BY show_id
 ),
 sold_since AS (
-    SELECT tickets.show_id AS show_id, toInt64(sum(tickets.quantity)) AS sold
-    FROM int_qtickets_paid_tickets AS tickets
+    SELECT tickets.show_id AS show_id, toInt64(sum(tickets.entrances)) AS sold
+    FROM fact_qtickets_tickets AS tickets
     INNER JOIN counted ON tickets.show_id = counted.show_id
     WHERE tickets.ticket_state = 'sold' AND tickets.sales_date >= {today} - 7
         AND tickets.sale_ts > counted.counted_ts

@@ -1,4 +1,4 @@
-{#- The measures of the sales facts, over `int_qtickets_paid_tickets`. The facts share them and differ
+{#- The measures of the sales facts, over `fact_qtickets_tickets`. The facts share them and differ
     only in `group by`, so they cannot disagree. -#}
 {% macro sales_measures() -%}
     uniqExactIf(order_id, ticket_state = 'sold') as orders,

@@ -35,6 +35,7 @@ msgspec looks for the next key at the field after the last one.
 """
 
 _NULL = msgspec.Raw(b"null")
+_NO_RELATED = frozenset([b"[]", b"null", b'""', b"{}"])
 
 
 def decode_order_page(content: bytes) -> Any:
@@ -47,6 +48,11 @@ def decode_order_page(content: bytes) -> Any:
         page = _orders.decode(content)
     except ValueError:
         return decode_json(content)
+    for order in page.data:
+        for ticket in order.baskets:
+            if bytes(ticket.related_baskets) not in _NO_RELATED:
+                # Season tickets are looked into.
+                return decode_json(content)
     return {"data": page.data, "paging": page.paging}
 
 

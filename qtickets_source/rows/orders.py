@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import BadRow
 from ..privacy import hashes
-from .columns import as_rows
+from .columns import as_rows, flag
 from .context import RowContext
 from .schema import ORDERS, TICKETS
+from .season_tickets import Ticket, with_related_tickets
 from .table import Fields, make_table, record_nested_type
 
 Row = dict[str, Any]
@@ -27,8 +29,12 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         BadRow: An order came without its tickets, or a value cannot be read.
     """
     order_fields = Fields(orders)
-    baskets = _baskets(order_fields, context)
-    ticket_fields = Fields(list(chain.from_iterable(baskets)))
+    baskets = [
+        _without_doubles(order["id"], with_related_tickets(tickets))
+        for order, tickets in zip(orders, _baskets(order_fields, context), strict=True)
+    ]
+    tickets = list(chain.from_iterable(baskets))
+    ticket_fields = Fields([ticket.row for ticket in tickets])
     order_table = make_table(
         ORDERS,
         "order",
@@ -40,9 +46,11 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         ),
         baskets_count=list(map(len, baskets)),
         vanished_at=[None] * len(baskets),
+        # Who sold it at the box office is a person, and is withheld.
+        is_box_office=[_is_set(user) for user in order_fields["backend_user_id"]],
     )
     order_of_ticket = pa.array(
-        (place for place, tickets in enumerate(baskets) for _ in tickets), pa.int32()
+        (place for place, of_order in enumerate(baskets) for _ in of_order), pa.int32()
     )
     ticket_table = make_table(
         TICKETS,
@@ -52,9 +60,34 @@ def order_tables(orders: Sequence[Row], context: RowContext) -> tuple[pa.Table, 
         _fetched_at=order_table["_fetched_at"].take(order_of_ticket),
         order_id=order_table["id"].take(order_of_ticket),
         barcode_hash=hashes(context.salt, "barcode", ticket_fields["barcode"]),
+        main_ticket_id=[ticket.main_ticket_id for ticket in tickets],
+        related_tickets=[ticket.related_tickets for ticket in tickets],
     )
     _check_quantities(ticket_table)
     return order_table, ticket_table
+
+
+def _without_doubles(order_id: Any, tickets: list[Ticket]) -> list[Ticket]:
+    """Return the tickets of an order, checked to be different ones.
+
+    Raises:
+        BadRow: An id comes twice: one of the two would be lost.
+    """
+    ids = [str(ticket.row.get("id")) for ticket in tickets]
+    if len(set(ids)) < len(ids):
+        double = next(id_ for id_ in ids if ids.count(id_) > 1)
+        raise BadRow(
+            f"order {order_id}: ticket {double} comes twice. Nothing of the order was loaded.",
+            f"order {order_id}: ticket {double} comes twice",
+        )
+    return tickets
+
+
+def _is_set(user: Any) -> bool:
+    """Return whether a withheld id was sent; in a record it is JSON."""
+    if isinstance(user, msgspec.Raw):
+        return bytes(user) not in (b"null", b"0", b'""')
+    return flag(user)
 
 
 def _check_quantities(tickets: pa.Table) -> None:

@@ -100,6 +100,7 @@ ORDERS = RawTable(
         *_columns("integer", "baskets_count", required=True),
         # Set by reconciliation alone: the service no longer lists the order.
         *_columns("timestamp", "vanished_at"),
+        *_columns("flag", "is_box_office"),
     ),
     field_columns=(
         *_columns("integer", "id event_id", required=True),
@@ -129,6 +130,8 @@ TICKETS = RawTable(
         _FETCHED_AT,
         Column("order_id", "integer", required=True),
         *_columns("text", "barcode_hash"),
+        # Season tickets: rows/season_tickets.py.
+        *_columns("integer", "main_ticket_id related_tickets"),
     ),
     field_columns=(
         *_columns("integer", "id show_id quantity", required=True),

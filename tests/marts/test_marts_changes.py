@@ -101,7 +101,7 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
     assert changed == {
         "stg_qtickets_api_orders_raw": (1, 1),
         "stg_qtickets_api_tickets_raw": (2, 2),
-        "int_qtickets_paid_tickets": (2, 2),
+        "fact_qtickets_tickets": (2, 2),
         "int_qtickets_show_days": (1, 1),
         "fact_qtickets_sales_daily": (1, 1),
         "fact_qtickets_sales_utm_daily": (1, 1),
@@ -148,7 +148,7 @@ def test_a_price_that_is_not_the_sum_of_its_tickets_warns_and_builds(world: Mart
 
     assert run.success, run
     warned = [name for name, status in run.statuses.items() if status == "warn"]
-    assert warned == ["order_price_is_the_sum_of_its_tickets_int_qtickets_paid_tickets_"]
+    assert warned == ["order_price_is_the_sum_of_its_tickets_fact_qtickets_tickets_"]
 
 
 def test_exchanges_partial_refunds_and_cities_count_by_their_definitions(world: MartsWorld) -> None:

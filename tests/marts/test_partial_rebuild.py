@@ -83,7 +83,7 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
 
     masked = world.rows("SELECT DISTINCT table FROM system.mutations WHERE database = 'zakaz'")
     assert {row["table"] for row in masked} == {
-        "int_qtickets_paid_tickets",
+        "fact_qtickets_tickets",
         "int_qtickets_show_days",
         "dim_buyers",
         "fact_qtickets_sales_daily",
@@ -99,19 +99,19 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
 def test_where_tables_cannot_be_exchanged_nothing_is_rebuilt_partially(
     world: MartsWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tickets = "SELECT count() AS tickets FROM zakaz.int_qtickets_paid_tickets"
+    tickets = "SELECT count() AS tickets FROM zakaz.fact_qtickets_tickets"
     before = world.row(tickets)
     assert before["tickets"]
     monkeypatch.setattr(ClickHouseAdapter, "supports_atomic_exchange", lambda _: False)
 
     run = world.dbt(
-        *("build", "--select", "int_qtickets_changed", "int_qtickets_paid_tickets"),
+        *("build", "--select", "int_qtickets_changed", "fact_qtickets_tickets"),
         *MODELS_ONLY,
         changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc),
     )
 
-    assert run.statuses["int_qtickets_paid_tickets"] == "error"
-    assert "cannot be rebuilt partially" in run.messages["int_qtickets_paid_tickets"]
+    assert run.statuses["fact_qtickets_tickets"] == "error"
+    assert "cannot be rebuilt partially" in run.messages["fact_qtickets_tickets"]
     assert world.row(tickets) == before
 
 
@@ -141,7 +141,7 @@ def test_a_partial_rebuild_needs_tables_last_built_together_and_untouched_since(
     marts: Marts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world, sales = world_until(NOW), "int_qtickets_paid_tickets"
+    world, sales = world_until(NOW), "fact_qtickets_tickets"
     with serve(world) as server, dashboard_only():
         settings = settings_for(server.url, report_now=report_now(world))
 

@@ -156,7 +156,7 @@ def test_an_order_that_no_longer_exists_leaves_revenue_after_two_reconciliations
 
     assert result.vanished == [gone["id"]]
     states = marts.rows(
-        "SELECT DISTINCT ticket_state FROM zakaz.int_qtickets_paid_tickets"
+        "SELECT DISTINCT ticket_state FROM zakaz.fact_qtickets_tickets"
         f" WHERE order_id = {gone['id']}"
     )
     assert states == [{"ticket_state": "vanished"}]

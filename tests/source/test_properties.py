@@ -264,7 +264,7 @@ def orders(draw: Callable[..., Any]) -> Row:
         "created_at": "2025-11-03T18:40:00+03:00",
         "currency_id": "RUB",
         **draw(informational(ORDERS)),
-        "baskets": draw(st.lists(tickets(), max_size=3)),
+        "baskets": draw(st.lists(tickets(), max_size=3, unique_by=lambda ticket: ticket["id"])),
         "_fetched_at": BEGINNING,
     }
 

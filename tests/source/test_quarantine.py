@@ -52,6 +52,10 @@ UNREADABLE: dict[str, tuple[Callable[[Row], Any], str]] = {
     "one and a half tickets": (ticket(quantity=1.5), "`quantity` is not a whole number"),
     "a payment date that is none": (lambda order: order.update(payed_at="soon"), "`payed_at`"),
     "a date of change that is none": (lambda order: order.update(updated_at="x"), "`updated_at`"),
+    "a ticket twice": (
+        lambda order: order["baskets"].append(dict(order["baskets"][0])),
+        "comes twice",
+    ),
     "no tickets": (lambda order: order.pop("baskets"), "`baskets`"),
 }
 

@@ -19,7 +19,14 @@ def call(folder: Path, *command: str | Path, **variables: str) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DO_NOT_TRACK": "1", **variables},
+        # dlt keeps root's pipelines in /var/dlt, which all processes share.
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "DLT_DATA_DIR": str(folder / "dlt"),
+            "DO_NOT_TRACK": "1",
+            **variables,
+        },
         capture_output=True,
         text=True,
         timeout=240,

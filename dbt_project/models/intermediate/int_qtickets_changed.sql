@@ -2,9 +2,9 @@
 
 {#- The tables of the last build are named by their identifiers, not by ref(): this model runs before they
     are rebuilt. How it is used: docs/partial_rebuilds.md. -#}
-{%- set tickets_of_last_build = this.incorporate(path={'identifier': 'int_qtickets_paid_tickets'}) %}
+{%- set tickets_of_last_build = this.incorporate(path={'identifier': 'fact_qtickets_tickets'}) %}
 
--- depends_on: {{ ref('stg_qtickets_api_events_raw') }}, {{ source('qtickets_raw', 'orders') }}
+-- depends_on: {{ ref('stg_qtickets_api_events_raw') }}, {{ ref('stg_qtickets_api_shows_raw') }}, {{ source('qtickets_raw', 'orders') }}
 
 {% if changed_since() %}
 
@@ -22,6 +22,18 @@ moved_events as (
 
 ),
 
+-- Nulls are compared as a date before everything.
+moved_shows as (
+
+    select built.show_id as show_id
+    from (select distinct show_id, show_date from {{ tickets_of_last_build }}) as built
+    left join {{ ref('stg_qtickets_api_shows_raw') }} as shows on built.show_id = shows.show_id
+    where
+        coalesce(built.show_date, toDate(0))
+        != coalesce({{ report_date('shows.starts_at') }}, toDate(0))
+
+),
+
 changed_orders as (
 
     select id as order_id
@@ -32,6 +44,11 @@ changed_orders as (
     select order_id
     from {{ tickets_of_last_build }}
     where event_id in (select event_id from moved_events)
+    union distinct
+    -- A show that moved to another date changes the days before it.
+    select order_id
+    from {{ tickets_of_last_build }}
+    where show_id in (select show_id from moved_shows)
 
 )
 

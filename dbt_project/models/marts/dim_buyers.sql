@@ -17,6 +17,6 @@ select
     max(_ver) as _ver,
     uniqExact(order_id) as orders_ever
 
-from {{ ref('int_qtickets_paid_tickets') }}
+from {{ ref('fact_qtickets_tickets') }}
 where buyer_hash != '' and {{ is_changed('buyer_hash') }}
 group by buyer_hash

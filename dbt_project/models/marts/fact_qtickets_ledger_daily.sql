@@ -25,12 +25,12 @@ ended_tickets as (
         city,
         currency,
         ticket_state,
-        assumeNotNull({{ report_date("if(ticket_state = 'refunded', refunded_at, cancelled_at)") }}) as entry_date,
+        assumeNotNull({{ report_date("if(ticket_state = 'refunded', refund_ts, cancellation_ts)") }}) as entry_date,
         quantity,
         amount,
         paid_back_amount,
         _ver
-    from {{ ref('int_qtickets_paid_tickets') }}
+    from {{ ref('fact_qtickets_tickets') }}
     where ticket_state != 'sold'
 
 ),

@@ -18,7 +18,7 @@ discounted_sales as (
         {{ tickets_and_revenue() }},
         toDecimal64(sumIf(tickets.discount_amount, ticket_state = 'sold'), 2) as discount_amount,
         max(_ver) as _ver
-    from {{ ref('int_qtickets_paid_tickets') }} as tickets
+    from {{ ref('fact_qtickets_tickets') }} as tickets
     where (promo_code_id != 0 or discount_id != 0 or tickets.discount_amount > 0) and {{ is_changed('month') }}
     group by sales_date, event_id, city, promo_code_id, discount_id, currency
     {% if changed_since() -%}

@@ -1,7 +1,7 @@
 {{ config(order_by='(refund_date, event_id, city, currency)', partition_by='toYear(refund_date)') }}
 
 select
-    assumeNotNull({{ report_date('refunded_at') }}) as refund_date,
+    assumeNotNull({{ report_date('refund_ts') }}) as refund_date,
     event_id,
     city,
     currency,
@@ -14,6 +14,6 @@ select
     max(sales_date) as last_sales_date,
     max(_ver) as _ver
 
-from {{ ref('int_qtickets_paid_tickets') }} as tickets
+from {{ ref('fact_qtickets_tickets') }} as tickets
 where ticket_state = 'refunded'
 group by refund_date, event_id, city, currency

@@ -15,6 +15,6 @@ select
     currency,
     {{ sales_measures() }}
 
-from {{ ref('int_qtickets_paid_tickets') }}
+from {{ ref('fact_qtickets_tickets') }}
 where {{ is_changed('month') }}
 group by sales_date, event_id, city, currency, {{ utm_names() | join(', ') }}

@@ -14,7 +14,7 @@ totals as (
         sumIf(amount, ticket_state = 'sold') as net,
         sumIf(amount, ticket_state != 'sold') as lost,
         sumIf(quantity, ticket_state = 'sold') as sold
-    from {{ ref('int_qtickets_paid_tickets') }}
+    from {{ ref('fact_qtickets_tickets') }}
     group by currency
     {% for fact in [model, ref('fact_qtickets_sales_utm_daily')] %}
     union all
