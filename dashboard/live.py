@@ -7,8 +7,8 @@ from clickhouse_connect.driver.client import Client
 from .data import QUERIES
 from .options import PageOptions
 
-LAST_SALES = 15
-SHOWS = 12
+LAST_SALES = 10
+SHOWS = 8
 
 
 def read_live_data(client: Client, options: PageOptions) -> dict[str, list[dict[str, Any]]]:

@@ -22,10 +22,11 @@ FOLDER = Path(__file__).resolve().parent
 SCRIPTS = """
     texts days format data preferences state charts
     components/element components/panel components/table components/indicators components/ranking
-    sections/header sections/alerts sections/filters sections/totals sections/sales_by_day
-    sections/cities sections/sources sections/events sections/pace sections/plan sections/promos
-    sections/refunds sections/attendance sections/no_sales sections/footer
-    page start
+    sections/header sections/alerts sections/live sections/filters sections/totals
+    sections/sales_by_day sections/cities sections/sources sections/events sections/pace
+    sections/plan sections/promos sections/refunds sections/attendance sections/no_sales
+    sections/footer
+    page refresh start
 """.split()
 """They share one scope, and are concatenated in this order: `start` runs what the others define."""
 

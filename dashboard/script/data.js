@@ -4,6 +4,8 @@
 class PageData {
   constructor(packed) {
     Object.assign(this, packed.about);
+    // What a page that `serve` serves needs to refresh itself; undefined in a file.
+    this.live = packed.live;
     this.freshness = rowsOf(packed.freshness);
     this.runs = rowsOf(packed.runs);
     this.eventIds = packed.event_ids;

@@ -90,6 +90,12 @@ class Format {
     }).format(seconds * 1000);
   }
 
+  time(seconds) {
+    return this.formatter("DateTimeFormat", {
+      hour: "2-digit", minute: "2-digit", timeZone: this.timeZone,
+    }).format(seconds * 1000);
+  }
+
   // "10 hours ago"
   ago(seconds) {
     const relative = this.formatter("RelativeTimeFormat", { numeric: "auto" });

@@ -7,6 +7,7 @@ class Page {
     this.sort = { column: "revenue", descending: true };
     this.expanded = new Set();
     this.selectedShow = null;
+    this.live = null;
     this.afterRender = [];
     this.setState(readState(data));
   }
@@ -14,6 +15,15 @@ class Page {
   setState(state) {
     this.state = state;
     this.format = new Format(state.language, this.data.time_zone, this.data.today);
+  }
+
+  // Show newer data with the same filters, at the same place of the page.
+  replaceData(data) {
+    this.data = data;
+    this.setState(readState(data));
+    const top = scrollY;
+    this.render();
+    scrollTo({ top, behavior: "instant" });
   }
 
   // Change the state and the URL, and draw the page.
@@ -60,6 +70,7 @@ class Page {
   render() {
     const focused = document.activeElement?.id;
     this.charts.clear();
+    this.live?.draw();
     document.documentElement.lang = this.state.language;
     document.documentElement.dataset.theme = this.state.theme;
     document.title = [this.data.organiser, this.text("title")].filter(Boolean).join(" · ");
@@ -72,7 +83,7 @@ class Page {
   }
 
   sections() {
-    const top = [headerSection(this), alertsSection(this)];
+    const top = [headerSection(this), alertsSection(this), this.live?.element];
     if (this.data.isEmpty) return [...top, noSalesSection(this), footerSection(this)];
     return [
       ...top,

@@ -8,7 +8,9 @@ async function start() {
     return;
   }
   const page = new Page(await readPageData(document.getElementById("data")));
+  if (page.data.live) page.live = new LiveSection(page);
   page.render();
+  if (page.live) new Refresh(page, page.data.live).start();
   addEventListener("hashchange", () => {
     page.setState(readState(page.data));
     page.render();

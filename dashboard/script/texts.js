@@ -19,6 +19,16 @@ const TEXTS = {
     alert_tests: "Предупреждение проверки данных:",
     alert_page: "Страница создана {n}. Более поздних продаж на ней нет.",
 
+    // Live
+    live_title: "Сейчас", live_sales: "Последние продажи", live_amount: "Сумма", live_time: "Время",
+    live_shows: "Ближайшие показы", live_left: "Осталось мест", live_of: "Всего",
+    live_age: "Прочитано из QTickets: {n}", live_just_now: "только что",
+    live_no_sales: "За последнюю неделю продаж нет", live_no_seats: "Нет показов, места которых известны",
+    live_off: "Нет связи с сервером: показано последнее известное. Страница обновится сама.",
+    live_denied: "Сервер больше не принимает ключ: откройте страницу по ссылке с ключом.",
+    live_failed: "Последний запуск не удался: часть данных может быть устаревшей.",
+    live_news: "Продан {n} билет|Продано {n} билета|Продано {n} билетов",
+
     // Filters
     filters: "Фильтры",
     period: "Период", from: "С", to: "По", city: "Город", event: "Мероприятие", currency: "Валюта",
@@ -119,6 +129,16 @@ const TEXTS = {
     alert_run: "The latest run failed ({n}).",
     alert_tests: "Warning of a data test:",
     alert_page: "This page was generated {n}. It has no later sales.",
+
+    // Live
+    live_title: "Now", live_sales: "Last sales", live_amount: "Amount", live_time: "Time",
+    live_shows: "Next shows", live_left: "Seats left", live_of: "Total",
+    live_age: "Read from QTickets: {n}", live_just_now: "just now",
+    live_no_sales: "No sales in the last week", live_no_seats: "No shows whose seats are known",
+    live_off: "No connection to the server: the last known numbers are shown. The page refreshes by itself.",
+    live_denied: "The server no longer accepts the token: open the page by the link with the token.",
+    live_failed: "The last run failed: some of the data may be out of date.",
+    live_news: "{n} ticket sold|{n} tickets sold",
 
     // Filters
     filters: "Filters",

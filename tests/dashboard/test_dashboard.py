@@ -26,6 +26,10 @@ from pipelines.configuration.environment import Settings
 from pipelines.errors import ConfigurationError, ServiceError
 from pipelines.operations.page import rewrite_page, write_page
 from pipelines.run import run
+from pipelines.service.application import PageReader, make_application
+from pipelines.service.http_server import serve_http
+from pipelines.service.spool import Spool
+from pipelines.service.status import LastRun, Status
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from sandbox import World, serve
 from tests.support.clickhouse import drop_databases
@@ -673,3 +677,120 @@ def test_after_a_failed_run_the_page_shows_the_error_and_the_previous_numbers(
     page = open_page(marts.path)
     assert "Последний запуск завершился ошибкой" in page.inner_text(".alert.bad")
     assert metrics(page, "period") == before
+
+
+# The served page ----------------------------------------------------------------------------------
+
+
+class Sales(PageReader):
+    """A reader of the marts to which a test adds a sale."""
+
+    added: Row | None = None
+
+    def live(self) -> Any:
+        found = super().live()
+        return found | {"sales": [self.added, *found["sales"]]} if self.added else found
+
+    def data(self) -> Any:
+        found = super().data()
+        if not self.added:
+            return found
+        sales = {name: list(column) for name, column in found["sales"].items()}
+        sales["revenue"][0] += self.added["amount"]
+        return found | {"sales": sales}
+
+
+@dataclass
+class ServedPage:
+    page: Page
+    status: Status
+    reader: Sales
+
+    def refresh(self) -> None:
+        """Let the page ask now and not in a few seconds."""
+        self.page.evaluate("dispatchEvent(new Event('online'))")
+
+
+@pytest.fixture
+def served(marts: Marts, browser: Browser, tmp_path: Path) -> Iterator[ServedPage]:
+    status = Status(last_run=LastRun(1, 1, ""), read_at=1)
+    spool, reader = Spool(tmp_path / "webhooks.db"), Sales(marts.settings, marts.warehouse, status)
+    app = make_application(marts.settings, status, spool, None, reader)
+    with serve_http(app, "127.0.0.1:0") as url:
+        context = browser.new_context(locale="ru-RU", viewport={"width": 390, "height": 800})
+        page = context.new_page()
+        page.goto(f"{url}/#period=all")
+        page.wait_for_selector("table[data-table=last_sales] tbody tr")
+        yield ServedPage(page, status, reader)
+        context.close()
+
+
+def test_a_served_page_shows_the_last_sales_and_seats_of_the_marts(
+    served: ServedPage, marts: Marts
+) -> None:
+    shown = served.page.eval_on_selector_all(
+        "table[data-table=last_sales] tbody tr",
+        "rows => rows.map(row => [row.cells[0].textContent,"
+        " row.querySelector('[data-column=tickets]').value,"
+        " row.querySelector('[data-column=amount]').value])",
+    )
+    expected = marts.rows(
+        "SELECT any(event_name) AS event, sum(quantity) AS tickets, sum(amount) AS amount"
+        " FROM int_qtickets_paid_tickets AS tickets"
+        " INNER JOIN dim_events AS events ON tickets.event_id = events.event_id"
+        f" WHERE ticket_state = 'sold' AND tickets.sales_date >= {TODAY} - 7"
+        " GROUP BY order_id ORDER BY max(sale_ts) DESC, order_id DESC LIMIT 10"
+    )
+    assert shown == [
+        [row["event"], str(row["tickets"]), f"{row['amount']:.2f}"] for row in expected
+    ]
+    left = served.page.eval_on_selector_all(
+        "table[data-table=seats_left] [data-column=left]", "cells => cells.map(c => +c.value)"
+    )
+    assert left and all(number >= 0 for number in left)
+    violations = Axe().run(served.page).response["violations"]
+    assert violations == []
+    width = served.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "a phone does not scroll sideways"
+
+
+def test_a_served_page_refreshes_its_numbers_and_keeps_filters_and_place(
+    served: ServedPage,
+) -> None:
+    page = served.page
+    before = page.locator("[data-metric='period.revenue']").get_attribute("value")
+    page.evaluate("scrollTo(0, 700)")
+    sale = {"at": 4_000_000_000, "event": "<b>Новая</b>", "tickets": 2, "amount": 123_450}
+    served.reader.added = sale | {"currency": "RUB"}
+    served.status.version += 1
+
+    served.refresh()
+    page.wait_for_selector("text=<b>Новая</b>")
+    page.wait_for_function(
+        "value => document.querySelector(\"[data-metric='period.revenue']\").value !== value",
+        arg=before,
+    )
+
+    after = page.locator("[data-metric='period.revenue']").get_attribute("value")
+    assert Decimal(after or 0) - Decimal(before or 0) == Decimal("1234.50")
+    assert "period=all" in page.url
+    assert page.evaluate("scrollY") == 700
+    assert page.locator("#live-news").text_content() == "Продано 2 билета"
+
+
+def test_a_served_page_says_that_the_network_is_gone_and_recovers(served: ServedPage) -> None:
+    page = served.page
+    problem = page.locator("#live .alert")
+    assert not problem.is_visible()
+
+    page.context.set_offline(True)
+    problem.wait_for(state="visible")
+    assert "Нет связи" in (problem.text_content() or "")
+    assert page.locator("table[data-table=last_sales] tbody tr").count()
+
+    page.context.set_offline(False)
+    problem.wait_for(state="hidden")
+    served.status.last_run = LastRun(2, 1, "the token was rejected")
+    served.refresh()
+    problem.wait_for(state="visible")
+    assert "token" not in (problem.text_content() or "")

@@ -2,7 +2,8 @@
 
 function headerSection(page) {
   const { data, format } = page;
-  const asOf = data.now_is_fixed ? data.as_of : data.latestLoad ?? data.generated_at;
+  const loaded = data.live?.read_at ?? data.latestLoad ?? data.generated_at;
+  const asOf = data.now_is_fixed ? data.as_of : loaded;
   return element("header", { class: "head" },
     element("div", {},
       element("h1", {}, data.organiser || page.text("title")),
