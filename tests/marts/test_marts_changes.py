@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -102,7 +102,7 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
         "stg_qtickets_api_orders_raw": (1, 1),
         "stg_qtickets_api_tickets_raw": (2, 2),
         "fact_qtickets_tickets": (2, 2),
-        "int_qtickets_show_days": (1, 1),
+        "fact_qtickets_sales_by_show_daily": (1, 1),
         "fact_qtickets_sales_daily": (1, 1),
         "fact_qtickets_sales_utm_daily": (1, 1),
         "fact_qtickets_inventory_by_show": (1, 1),
@@ -195,6 +195,41 @@ def test_exchanges_partial_refunds_and_cities_count_by_their_definitions(world: 
     assert (refunds["refunded_amount"], refunds["paid_back_amount"]) == (1800, 850)
     cities = world.rows("SELECT DISTINCT city FROM zakaz.fact_qtickets_sales_daily")
     assert cities == [{"city": "москва"}]
+
+
+def test_a_ticket_that_an_exchange_moved_to_another_order_counts_there_only(
+    world: MartsWorld,
+) -> None:
+    world.empty_raw()
+    world.insert("events", event(1), event(2))
+    models = ("--select", "+fact_qtickets_ledger_daily")
+    world.fetched_at = "2026-03-01 09:00:00"
+    world.order(10, "2026-02-10 08:00:00", ticket("1000", id=5), ticket("300", id=6))
+    world.build_models(*models)
+    world.fetched_at = "2026-03-31 09:00:00"
+    # Only the new order is marked. It has the ticket 5, at another price.
+    new = {"primary_orders": '[{"id": 10}]', "event_id": 2}
+    world.order(11, "2026-03-20 10:00:00", ticket("1200", id=5), **new)
+    entries = (
+        "SELECT toString(entry_date) AS day, entry_type, event_id, tickets, amount"
+        " FROM zakaz.fact_qtickets_ledger_daily ORDER BY ALL"
+    )
+
+    world.build_models(*models, changed_since=datetime(2026, 3, 15, tzinfo=timezone.utc))
+    partial = world.rows(entries)
+    world.build_models(*models)
+
+    assert [tuple(row.values()) for row in partial] == [
+        ("2026-02-10", "sale", "1", 2, 1300),
+        ("2026-03-20", "exchange", "1", -1, -1000),
+        ("2026-03-20", "sale", "2", 1, 1200),
+    ]
+    assert world.rows(entries) == partial
+
+    # Neither order is marked.
+    world.order(12, "2026-03-21 10:00:00", ticket("300", id=6))
+    run = world.dbt("build", "--select", "+fact_qtickets_tickets")
+    assert run.statuses["no_ticket_is_sold_twice_fact_qtickets_tickets_"] == "warn"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
     masked = world.rows("SELECT DISTINCT table FROM system.mutations WHERE database = 'zakaz'")
     assert {row["table"] for row in masked} == {
         "fact_qtickets_tickets",
-        "int_qtickets_show_days",
+        "fact_qtickets_sales_by_show_daily",
         "dim_buyers",
         "fact_qtickets_sales_daily",
         "fact_qtickets_sales_utm_daily",

@@ -5,6 +5,7 @@
 {%- set tickets_of_last_build = this.incorporate(path={'identifier': 'fact_qtickets_tickets'}) %}
 
 -- depends_on: {{ ref('stg_qtickets_api_events_raw') }}, {{ ref('stg_qtickets_api_shows_raw') }}, {{ source('qtickets_raw', 'orders') }}
+-- depends_on: {{ source('qtickets_raw', 'tickets') }}
 
 {% if changed_since() %}
 
@@ -34,6 +35,15 @@ moved_shows as (
 
 ),
 
+-- A ticket that an exchange moved to a new order no longer counts in the old one.
+changed_exchanges as (
+
+    select id as order_id
+    from {{ source('qtickets_raw', 'orders') }}
+    where _fetched_at > {{ changed_since_timestamp() }} and primary_orders is not null
+
+),
+
 changed_orders as (
 
     select id as order_id
@@ -49,6 +59,15 @@ changed_orders as (
     select order_id
     from {{ tickets_of_last_build }}
     where show_id in (select show_id from moved_shows)
+    union distinct
+    select order_id
+    from {{ tickets_of_last_build }}
+    where
+        ticket_id in (
+            select id
+            from {{ source('qtickets_raw', 'tickets') }}
+            where order_id in (select order_id from changed_exchanges)
+        )
 
 )
 

@@ -30,7 +30,11 @@ listed_events as (
         events.currency as currency,
         toUInt8(events.is_deleted) as is_deleted,
         toUInt8(1) as is_listed,
-        toUInt8(show_dates.is_over) as is_over
+        toUInt8(show_dates.is_over) as is_over,
+        events.venue as venue,
+        events.venue_address as venue_address,
+        events.event_type_id as event_type_id,
+        events.age as age
     from {{ ref('stg_qtickets_api_events_raw') }} as events
     left join show_dates on events.event_id = show_dates.event_id
     left join {{ ref('int_qtickets_event_inventory') }} as inventory
@@ -56,14 +60,18 @@ unlisted_events as (
         argMax(currency, (tickets, reverse(currency))) as currency,
         toUInt8(0) as is_deleted,
         toUInt8(0) as is_listed,
-        toUInt8(0) as is_over
+        toUInt8(0) as is_over,
+        '' as venue,
+        '' as venue_address,
+        0 as event_type_id,
+        '' as age
     from (
         select
             event_id,
             toString(currency) as currency,
             sum(tickets_sold) as tickets,
             max(_ver) as _ver
-        from {{ ref('int_qtickets_show_days') }}
+        from {{ ref('fact_qtickets_sales_by_show_daily') }}
         where event_id not in (select event_id from {{ ref('stg_qtickets_api_events_raw') }})
         group by event_id, currency
     )
@@ -84,7 +92,11 @@ select
     toLowCardinality(currency) as currency,
     is_deleted,
     is_listed,
-    is_over
+    is_over,
+    venue,
+    venue_address,
+    toInt64(event_type_id) as event_type_id,
+    toLowCardinality(age) as age
 
 from (
     select * from listed_events

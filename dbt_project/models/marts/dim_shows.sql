@@ -11,6 +11,10 @@ events as (
         city,
         currency,
         is_deleted,
+        venue,
+        venue_address,
+        event_type_id,
+        age,
         if(
             city_timezone in (select time_zone from system.time_zones), city_timezone, '{{ report_tz() }}'
         ) as time_zone
@@ -37,7 +41,11 @@ select
     toUInt8(shows.is_deleted or events.is_deleted) as is_deleted,
     {{ version_of('shows.changed_at') }} as _ver,
     {{ report_date('shows.ends_at') }} as end_date,
-    toUInt8(coalesce(shows.ends_at < {{ report_now() }}, false)) as is_over
+    toUInt8(coalesce(shows.ends_at < {{ report_now() }}, false)) as is_over,
+    events.venue as venue,
+    events.venue_address as venue_address,
+    toInt64(events.event_type_id) as event_type_id,
+    toLowCardinality(events.age) as age
 
 from {{ ref('stg_qtickets_api_shows_raw') }} as shows
 left join events on shows.event_id = events.event_id

@@ -24,7 +24,7 @@ sales as (
         sum(days.revenue) as revenue,
         sum(days.gross_revenue) as gross_revenue,
         max(days._ver) as _ver
-    from {{ ref('int_qtickets_show_days') }} as days
+    from {{ ref('fact_qtickets_sales_by_show_daily') }} as days
     group by show_id, event_id, currency
 
 ),

@@ -26,7 +26,7 @@ sales_before_show as (
         sold.tickets_sold as tickets_sold,
         sold.revenue as revenue,
         sold.sold_ver as _ver
-    from {{ ref('int_qtickets_show_days') }} as sold
+    from {{ ref('fact_qtickets_sales_by_show_daily') }} as sold
     inner join shows on sold.show_id = shows.show_id
     where sold.tickets_sold > 0
 

@@ -19,6 +19,7 @@ paid_orders as (
         discount_id,
         promo_code_id,
         secondary_orders is not null as is_exchanged,
+        primary_orders is not null as is_of_exchange,
         {{ utm_of('utm') }} as utm_values
     from {{ source('qtickets_raw', 'orders') }} final
     where payed
@@ -60,6 +61,22 @@ partly_exchanged_orders as (
 
 ),
 
+-- Tickets of orders that were made by an exchange. If a ticket kept its id, it also stands in the replaced order,
+-- which is not always marked; the newer order has it.
+received_tickets as (
+
+    select
+        tickets.id as id,
+        argMax(tickets.order_id, exchanges.paid_at) as order_id,
+        max(exchanges.paid_at) as received_at
+    from {{ source('qtickets_raw', 'tickets') }} as tickets final
+    inner join (
+        select id, coalesce(payed_at, created_at) as paid_at from paid_orders where is_of_exchange
+    ) as exchanges on tickets.order_id = exchanges.id
+    group by id
+
+),
+
 -- A season ticket is one ticket sold, as long as one of its related tickets is active. They are refunded one
 -- by one, so the money is theirs if they have prices.
 season_tickets as (
@@ -89,6 +106,8 @@ marked_tickets as (
 
     select
         tickets.*,
+        received.order_id != 0 and received.order_id != tickets.order_id as is_moved,
+        if(is_moved, received.received_at, null) as moved_at,
         tickets.main_ticket_id is not null as is_related,
         coalesce(season.related, 0) > 0 and not is_related as is_main,
         (is_main and season.related_have_prices) or (is_related and not season.related_have_prices) as has_no_amount,
@@ -109,6 +128,7 @@ marked_tickets as (
         on tickets.order_id = season.order_id
         and coalesce(tickets.main_ticket_id, tickets.id) = season.main_id
         and tickets._fetched_at = season._fetched_at
+    left join received_tickets as received on tickets.id = received.id
 
 )
 
@@ -124,6 +144,7 @@ select
     -- A refund takes precedence: the vendor usually marks a refunded ticket as deleted too.
     toLowCardinality(multiIf(
         tickets.own_refunded_at is not null, 'refunded',
+        tickets.is_moved, 'exchanged',
         paid_orders.is_exchanged and (
             tickets.own_deleted_at is not null
             or paid_orders.deleted_at is not null
@@ -154,7 +175,7 @@ select
     multiIf(
         ticket_state = 'vanished', paid_orders.vanished_at,
         ticket_state in ('cancelled', 'exchanged'),
-        coalesce(tickets.own_deleted_at, paid_orders.deleted_at, paid_orders.updated_at, paid_orders.created_at),
+        coalesce(tickets.moved_at, tickets.own_deleted_at, paid_orders.deleted_at, paid_orders.updated_at, paid_orders.created_at),
         null
     ) as cancelled_at,
     tickets.checked_at as checked_at,

@@ -10,14 +10,14 @@ select
     show_id,
     event_id,
     city,
-    currency,
     {{ tickets_and_revenue() }},
+    max(tickets._ver) as _ver,
+    currency,
+    {{ sales_measures() }},
     sumIf(tickets.entrances, ticket_state = 'sold') as entrances,
     sumIf(tickets.entrances, ticket_state = 'sold' and scan_ts is not null) as tickets_scanned,
-    toDecimal64(sum(amount), 2) as gross_revenue,
-    minIf(scan_ts, ticket_state = 'sold') as first_scan_at,
-    maxIf(scan_ts, ticket_state = 'sold') as last_scan_at,
-    max(tickets._ver) as _ver,
+    minIf(scan_ts, ticket_state = 'sold') as first_scan_ts,
+    maxIf(scan_ts, ticket_state = 'sold') as last_scan_ts,
     maxIf(tickets._ver, ticket_state = 'sold') as sold_ver
 
 from {{ ref('fact_qtickets_tickets') }} as tickets
