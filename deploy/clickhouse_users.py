@@ -97,6 +97,9 @@ def sql(database: str, hashes: Mapping[str, str]) -> Iterator[str]:
         name, role = f"{PREFIX}{user}", f"{PREFIX}{user}_role"
         yield ""
         yield f"CREATE ROLE IF NOT EXISTS {role};"
+        if user == "reader":
+            # Earlier versions granted all tables.
+            yield f"REVOKE SELECT, SHOW, dictGet ON `{database}`.* FROM {role};"
         for grant in grants(user, [database]):
             yield f"GRANT {grant} TO {role};"
         settings = ", ".join(

@@ -42,7 +42,15 @@ GRANT qtickets_transformer_role TO qtickets_transformer;
 SET DEFAULT ROLE qtickets_transformer_role TO qtickets_transformer;
 
 CREATE ROLE IF NOT EXISTS qtickets_reader_role;
-GRANT SELECT, SHOW, dictGet ON `zakaz`.* TO qtickets_reader_role;
+REVOKE SELECT, SHOW, dictGet ON `zakaz`.* FROM qtickets_reader_role;
+GRANT SELECT ON `zakaz`.dim_* TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.fact_* TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.v_* TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.mv_* TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.plan_sales TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.meta_job_runs TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.quarantined_orders TO qtickets_reader_role;
+GRANT SELECT ON `zakaz`.int_qtickets_loaded TO qtickets_reader_role;
 GRANT SELECT ON INFORMATION_SCHEMA.* TO qtickets_reader_role;
 GRANT SELECT ON information_schema.* TO qtickets_reader_role;
 CREATE SETTINGS PROFILE OR REPLACE qtickets_reader SETTINGS readonly = 2, max_memory_usage = 2000000000 MAX 2000000000, max_execution_time = 60 MAX 60, max_concurrent_queries_for_user = 20 MAX 20, max_result_bytes = 1000000000 MAX 1000000000;

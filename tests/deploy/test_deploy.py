@@ -177,17 +177,19 @@ def test_each_user_may_do_its_work_and_no_more(own_users: Users) -> None:
     own_users.ask("transformer", "CREATE DATABASE zakaz")
     own_users.ask(
         "transformer",
-        "CREATE TABLE zakaz.m ENGINE MergeTree ORDER BY x AS SELECT x FROM zakaz_raw.t",
+        "CREATE TABLE zakaz.fact_m ENGINE MergeTree ORDER BY x AS SELECT x FROM zakaz_raw.t",
     )
+    own_users.ask("transformer", "CREATE VIEW zakaz.stg_m AS SELECT x FROM zakaz.fact_m")
 
-    assert own_users.ask("reader", "SELECT sum(x) FROM zakaz.m") == 1
+    assert own_users.ask("reader", "SELECT sum(x) FROM zakaz.fact_m") == 1
     assert own_users.ask("backup", "SELECT sum(x) FROM zakaz_raw.t") == 1
     for user, forbidden in (
-        ("loader", "SELECT * FROM zakaz.m"),
+        ("loader", "SELECT * FROM zakaz.fact_m"),
         ("transformer", "INSERT INTO zakaz_raw.t VALUES (2)"),
         ("reader", "SELECT * FROM zakaz_raw.t"),
-        ("reader", "INSERT INTO zakaz.m VALUES (2)"),
-        ("backup", "DROP TABLE zakaz.m"),
+        ("reader", "SELECT * FROM zakaz.stg_m"),
+        ("reader", "INSERT INTO zakaz.fact_m VALUES (2)"),
+        ("backup", "DROP TABLE zakaz.fact_m"),
         ("backup", "ALTER TABLE zakaz_raw.t DELETE WHERE 1"),
     ):
         with pytest.raises(DatabaseError):
