@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from . import extract, load, marts, reconciliation, whole_run
+from . import extract, live, load, marts, reconciliation, whole_run
 from .report import Results, environment, markdown, write
 
 SUITES = {
@@ -15,13 +15,14 @@ SUITES = {
     "run": whole_run.measure,
     "reconcile": reconciliation.measure,
     "marts": marts.measure,
+    "live": live.measure,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(
     only: Annotated[
-        str, typer.Option(help="Suites to run, by commas: extract,load,run,reconcile,marts.")
+        str, typer.Option(help="Suites to run, by commas: extract,load,run,reconcile,marts,live.")
     ] = "",
     scale: Annotated[float, typer.Option(help="Fraction of the orders: 0.1 runs a tenth.")] = 1.0,
     quick: Annotated[bool, typer.Option("--quick", help="The same as --scale 0.01.")] = False,
