@@ -36,6 +36,7 @@ ON_SALE_SALES, ON_SALE_SECONDS = 10_000, 600
 ANSWER_MS = 200
 ACKNOWLEDGED, ACKNOWLEDGED_PER_SECOND = 1500, 50
 IDLE_SECONDS = 60
+SALES_BETWEEN_ORDERS = 700
 SECRET = "the secret of the cabinet"
 
 
@@ -131,6 +132,7 @@ class Resident:
             while not stop.wait(0.2):
                 seen.append((time.monotonic(), visible()))
 
+        gap = YEAR.total_seconds() / world.count()
         base = visible()
         looking = Thread(target=look, daemon=True)
         looking.start()
@@ -138,7 +140,9 @@ class Resident:
         for index in range(number):
             time.sleep(max(0.0, began + index / per_second - time.monotonic()))
             sold.append((time.monotonic(), base + 2 * (index + 1)))
-            world.sell(tickets=2)
+            # Ids follow the time of payment, and between two orders of the world is room for some.
+            earlier = index // SALES_BETWEEN_ORDERS * 3 * gap
+            world.sell(tickets=2, at=world.timestamp - round(earlier))
         deadline = time.monotonic() + 300
         while (not seen or seen[-1][1] < sold[-1][1]) and time.monotonic() < deadline:
             time.sleep(0.1)

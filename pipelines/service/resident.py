@@ -34,9 +34,10 @@ REREAD_AFTER = 10.0
 """Seconds between two readings of one order, however many webhooks name it."""
 COLLECTED_FOR = 1.0
 """Seconds that a hint waits for others: an order that is paid at once causes two webhooks."""
-FULL_REQUEST_WITHIN = 15.0
+FULL_REQUEST_WITHIN = 10.0
 """Seconds that many hints wait until they fill a request."""
-MANY = IDS_PER_REQUEST // 2
+MANY = 10
+"""Orders that wait: more come than are read one drain after the other."""
 MOST_AT_ONCE = 20 * IDS_PER_REQUEST
 LISTED_WITHIN = 120.0
 """Seconds for which an order that the service does not list is asked for again."""
@@ -272,13 +273,11 @@ def due_orders(orders: list[PendingOrder], now: float) -> list[PendingOrder]:
     Few are read after a second. Many wait until they fill a request, so that an on-sale costs
     hardly more requests than one reading of the list.
     """
-    if not orders:
-        return []
-    age = now - orders[0].first_at
+    orders = [order for order in orders if now - order.first_at >= COLLECTED_FOR]
     full = len(orders) // IDS_PER_REQUEST * IDS_PER_REQUEST
     if full:
         waits = len(orders) > full and now - orders[full].first_at >= FULL_REQUEST_WITHIN
         return orders if waits else orders[:full]
-    if age < (FULL_REQUEST_WITHIN if len(orders) >= MANY else COLLECTED_FOR):
+    if len(orders) >= MANY and now - orders[0].first_at < FULL_REQUEST_WITHIN:
         return []
     return orders

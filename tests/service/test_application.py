@@ -169,13 +169,15 @@ def waiting(*ages: float) -> list[PendingOrder]:
         ([], 0),
         ([0.5], 0),
         ([1.5], 1),
-        ([1.5] + [0.1] * 20, 21),
+        ([1.5] + [0.1] * 20, 1),
         # Many wait until they fill a request of 100, but not for long.
         ([5] * 60, 0),
         ([16] * 60, 60),
         ([5] * 130, 100),
         ([16] * 130, 130),
         ([16] * 100 + [1] * 30, 100),
+        ([3] * 9, 9),
+        ([3] * 10, 0),
     ],
 )
 def test_few_hinted_orders_are_read_at_once_and_many_in_full_requests(
