@@ -67,8 +67,9 @@ screenshots: $(INSTALLED) $(BROWSER)  ## take the screenshots in docs/images aga
 docs: $(INSTALLED)  ## open the documentation of the marts, with the lineage, in the browser
 	@$(BIN)/python pipelines/qtickets.py docs $(ARGS)
 
-reference: $(INSTALLED)  ## write docs/commands.md and docs/configuration.md from the code
+reference: $(INSTALLED)  ## write docs/commands.md, configuration.md and questions.md
 	@$(BIN)/python -m tools.reference
+	@$(BIN)/python -m tools.questions
 
 clickhouse: $(INSTALLED)  ## run the embedded ClickHouse in the foreground, for SQL and BI tools
 	@$(BIN)/python -m local_clickhouse
