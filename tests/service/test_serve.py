@@ -19,11 +19,18 @@ from rich.console import Console
 
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
-from pipelines.run import run
+from pipelines.loading.service import Service
+from pipelines.run import Opened, run
+from pipelines.service.resident import Resident
+from pipelines.service.spool import Hint, Spool
+from pipelines.service.status import Status
+from pipelines.warehouse.server import open_warehouse
 from sandbox import Server, Webhooks, World, serve
 from tests.support.clickhouse import Marts, drop_databases
+from tests.support.killed_drains import POINTS, WITHIN_THE_BUILD
 from tests.support.live_environment import live_environment
 from tests.support.paths import PROJECT
+from tests.support.runs import dashboard_only
 from tests.support.worlds import report_now
 
 pytestmark = pytest.mark.slow
@@ -164,14 +171,6 @@ def test_a_sale_is_in_the_marts_though_webhooks_are_lost_doubled_disordered_and_
 def test_what_webhooks_missed_is_in_the_job_record(
     settings_for: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    from pipelines.loading.service import Service
-    from pipelines.run import Opened
-    from pipelines.service.resident import Resident
-    from pipelines.service.spool import Hint, Spool
-    from pipelines.service.status import Status
-    from pipelines.warehouse.server import open_warehouse
-    from tests.support.runs import dashboard_only
-
     # Webhooks are timed by this machine's clock.
     now = datetime.now().astimezone()
     month = timedelta(days=30)
@@ -197,3 +196,44 @@ def test_what_webhooks_missed_is_in_the_job_record(
         assert (status.webhooks["changed"], status.webhooks["missed"]) == (5, 2)
         report: Any = run(settings, Console(quiet=True), opened=opened)
         assert report.webhooks is None
+
+
+def test_a_drain_that_is_killed_anywhere_is_repeated_and_nothing_counts_twice(
+    world: World, service: Server, empty_server: LocalServer, marts: Marts, tmp_path: Path
+) -> None:
+    environment = live_environment(empty_server, service.url, tmp_path, report_now(world))
+    qtickets = PROJECT / "pipelines" / "qtickets.py"
+    subprocess.run([sys.executable, qtickets, "-q"], env=environment, check=True)
+    expected = sold(marts)
+    spool = Spool(tmp_path / "webhooks.db")
+    drains = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.killed_drains", tmp_path / "webhooks.db"],
+        env=environment,
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert drains.stdin and drains.stdout
+    orders = []
+    for point in (*POINTS, WITHIN_THE_BUILD, ""):
+        orders.append(world.sell(tickets=2))
+        expected += 2
+        spool.add([Hint(orders[-1], "payed")], time.time())
+        drains.stdin.write(f"{point}\n")
+        drains.stdin.flush()
+        exit_code = int(drains.stdout.readline())
+        assert exit_code == (-signal.SIGKILL if point else 0), point
+        assert spool.pending_count() == (len(orders) if point else 0), point
+    drains.stdin.close()
+    assert drains.wait(20) == 0
+
+    assert sold(marts) == expected
+    raw = marts.rows("SELECT id, count() AS versions FROM zakaz_raw.orders FINAL GROUP BY id")
+    assert {row["versions"] for row in raw} == {1}
+    assert set(orders) <= {row["id"] for row in raw}
+    drained = snapshot(marts)
+    subprocess.run([sys.executable, qtickets, "-q"], env=environment, check=True)
+    names = ("fact_qtickets_sales_daily", "mv_qtickets_sales_latest")
+    after = snapshot(marts)
+    assert {name: after[name] for name in names} == {name: drained[name] for name in names}
