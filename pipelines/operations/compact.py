@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipelines.configuration.environment import Settings
 from pipelines.run_lock import exclusive_run
-from pipelines.warehouse.job_log import JOB_TABLES
+from pipelines.warehouse.job_log import JOB_TABLES, live_job
 from pipelines.warehouse.server import Warehouse, open_warehouse
 from qtickets_source.rows.schema import TABLE_NAMES
 
@@ -23,6 +23,7 @@ from qtickets_source.rows.schema import TABLE_NAMES
 EVERY_SNAPSHOT_DAYS = 7
 HOURLY_DAYS = 60
 
+LIVE_JOB_DAYS = 7
 STATES_KEPT = 100
 STATE_DAYS = 30
 
@@ -110,7 +111,10 @@ def _thin_states(client: Client, raw_db: str, now: datetime) -> None:
 def _drop_old_jobs(client: Client, warehouse: Warehouse, before: datetime) -> None:
     limit = f"toDateTime64('{before:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
     for table in JOB_TABLES:
-        _delete(client, f"`{warehouse.marts_db}`.{table}", f"started_at < {limit}")
+        # `serve` may record a reading every few seconds.
+        old = f"started_at < {limit} OR endsWith(job, '{live_job('')}')"
+        old += f" AND started_at < now() - INTERVAL {LIVE_JOB_DAYS} DAY"
+        _delete(client, f"`{warehouse.marts_db}`.{table}", old)
 
 
 def _delete(client: Client, table: str, condition: str) -> None:

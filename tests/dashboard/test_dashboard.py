@@ -736,7 +736,7 @@ def test_a_served_page_shows_the_last_sales_and_seats_of_the_marts(
     )
     expected = marts.rows(
         "SELECT any(event_name) AS event, sum(quantity) AS tickets, sum(amount) AS amount"
-        " FROM int_qtickets_paid_tickets AS tickets"
+        " FROM fact_qtickets_tickets AS tickets"
         " INNER JOIN dim_events AS events ON tickets.event_id = events.event_id"
         f" WHERE ticket_state = 'sold' AND tickets.sales_date >= {TODAY} - 7"
         " GROUP BY order_id ORDER BY max(sale_ts) DESC, order_id DESC LIMIT 10"
