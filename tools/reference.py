@@ -40,7 +40,8 @@ GROUPS: dict[str, str] = {
     "Dates and the job log": "report_tz job_name",
     "Checks and alerts": """
         qtickets_late_hours qtickets_stale_hours qtickets_min_free_gb qtickets_alert_webhook
-        qtickets_alert_telegram_token qtickets_alert_telegram_chat qtickets_alert_urls""",
+        qtickets_alert_telegram_token qtickets_alert_telegram_chat qtickets_alert_urls
+        qtickets_ping_url qtickets_digest_at""",
     "The resident process": """
         qtickets_listen qtickets_every_minutes qtickets_webhook_secret qtickets_webhook_open
         qtickets_page_token""",

@@ -1,18 +1,28 @@
 """`check`: whether the data can be trusted now."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pipelines.commands.command import command
-from pipelines.commands.options import Format, Options, OutputFormat
+from pipelines.commands.options import Options
 from pipelines.errors import ConfigurationError
+
+
+class HealthFormat(StrEnum):
+    """For whom the findings are."""
+
+    TABLE = "table"
+    JSON = "json"
+    PROMETHEUS = "prometheus"
 
 
 @command(
     examples={
         "check": "what is wrong, as a table",
         "check --format json": "the same for a monitoring system",
+        "check --format prometheus": "the same as metrics",
         "check --alert": "the same, and send alerts",
         "check --test-alert": "send a test alert to every configured address",
     },
@@ -20,7 +30,12 @@ from pipelines.errors import ConfigurationError
 def check(
     options: Options,
     *,
-    output: Format = OutputFormat.TABLE,
+    output: Annotated[
+        HealthFormat,
+        typer.Option(
+            "--format", help="For people, for programs, or for node_exporter's textfile collector."
+        ),
+    ] = HealthFormat.TABLE,
     alert: Annotated[
         bool,
         typer.Option("--alert", help="Alert what is wrong and what has recovered, each once."),
@@ -54,7 +69,7 @@ def check(
     from pipelines.operations.check_report import print_health
 
     health = check(settings)
-    print_health(health, options.console, as_json=output is OutputFormat.JSON)
+    print_health(health, options.console, output)
     if alert:
         from pipelines.operations.alerts import alert_health
 

@@ -187,6 +187,14 @@ class AlertSettings(BaseSettings):
     """Addresses of [apprise](https://github.com/caronc/apprise/wiki), separated by spaces, that
     receive alerts: mail, Slack, Mattermost and others.
     """
+    qtickets_ping_url: Annotated[SecretStr | None, AfterValidator(_webhook)] = None
+    """Address of an outside monitor that is called after each run, with `/fail` after one that
+    failed, as healthchecks.io expects.
+    """
+    qtickets_digest_at: time | None = None
+    """Local time of a daily digest to the addresses of alerts, such as `09:00`; without it, none is
+    sent.
+    """
 
     @classmethod
     def settings_customise_sources(

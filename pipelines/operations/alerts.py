@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from socket import gethostname
@@ -19,10 +19,11 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from pipelines.configuration.environment import AlertSettings, read_alert_settings
-from pipelines.errors import BusyError, ConfigurationError, ExitCode, RunError
+from pipelines.configuration.environment import AlertSettings, Settings, read_alert_settings
+from pipelines.errors import BusyError, ConfigurationError, ExitCode, RowsLeftOut, RunError
 from pipelines.operations.checks.health import Health
 from pipelines.operations.incidents import (
+    DIGEST,
     RECOVERED,
     AlertState,
     Event,
@@ -34,6 +35,7 @@ from pipelines.operations.incidents import (
     decide,
     record_delivery,
 )
+from pipelines.operations.ping import ping
 from pipelines.operations.redaction import redact_personal_data, redact_secrets
 
 logger = logging.getLogger(__name__)
@@ -51,35 +53,41 @@ _RENAMED_KEYS = {
 def alerting(settings: AlertSettings) -> Iterator[None]:
     """Send alerts if the run in the block fails or its data are stale, and when it recovers.
 
-    A run that finds another one in progress, or is interrupted, causes no alert.
+    The outside monitor is told of every run. A run that finds another one in progress, or is
+    interrupted, causes no alert.
     """
-    if not targets(settings):
-        yield
-        return
     try:
         yield
     except BusyError:
         raise
     except RunError as error:
+        ping(settings, succeeded=False)
         _send_alerts(settings, RunFailed(int(error.exit_code), str(error), error.cause))
+        if isinstance(error, RowsLeftOut) and isinstance(settings, Settings):
+            # All the others are in the marts.
+            _send_digest(settings)
         raise
     except Exception as error:
+        ping(settings, succeeded=False)
         _send_alerts(settings, RunFailed(int(ExitCode.BUG), f"{type(error).__name__}: a bug"))
         raise
+    ping(settings, succeeded=True)
     _send_alerts(settings, RunSucceeded())
+    if isinstance(settings, Settings):
+        _send_digest(settings)
 
 
 def alert_configuration(env_file: Path | None, error: ConfigurationError) -> None:
     """Send an alert about an invalid configuration, if its alert settings can be read."""
     settings = read_alert_settings(env_file)
-    if settings and targets(settings):
+    if settings:
+        ping(settings, succeeded=False)
         _send_alerts(settings, RunFailed(int(error.exit_code), str(error)))
 
 
 def alert_health(settings: AlertSettings, health: Health) -> None:
     """Send alerts about failed checks, and about checks that pass again."""
-    if targets(settings):
-        _send_alerts(settings, HealthChecked(tuple(health.checks)))
+    _send_alerts(settings, HealthChecked(tuple(health.checks)))
 
 
 def send_test(settings: AlertSettings) -> dict[str, bool]:
@@ -114,6 +122,8 @@ def _webhook(url: str) -> str:
 
 def _send_alerts(settings: AlertSettings, event: Event) -> None:
     """Deliver the messages that an event causes; log any failure, and raise nothing."""
+    if not targets(settings):
+        return
     try:
         _handle(settings, _redacted(event, settings))
     except (OSError, Timeout) as error:
@@ -124,11 +134,9 @@ def _send_alerts(settings: AlertSettings, event: Event) -> None:
 
 
 def _handle(settings: AlertSettings, event: Event) -> None:
-    path = settings.qtickets_home / "alerts.json"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock"), timeout=60):
-        state, messages = decide(
-            _read_state(path),
+    with _kept_state(settings) as kept:
+        kept.state, messages = decide(
+            kept.state,
             event,
             datetime.now(timezone.utc),
             targets=list(targets(settings)),
@@ -136,8 +144,61 @@ def _handle(settings: AlertSettings, event: Event) -> None:
         )
         for message in messages:
             if _deliver(settings, message):
-                state = record_delivery(state, message)
-        _write_state(path, state)
+                kept.state = record_delivery(kept.state, message)
+
+
+def _send_digest(settings: Settings) -> None:
+    """Send the daily digest if it is due; log any failure, and raise nothing."""
+    if settings.qtickets_digest_at is None or not targets(settings):
+        return
+    from pipelines.operations.digest import digest, is_due
+
+    try:
+        with _kept_state(settings) as kept:
+            now = datetime.now(timezone.utc)
+            if not is_due(settings, now, kept.state.last_digest):
+                return
+            text = digest(settings, now)
+            sent = [_deliver(settings, Message(name, DIGEST, text)) for name in targets(settings)]
+            if any(sent):
+                kept.state = replace(kept.state, last_digest=now)
+    except (OSError, RunError, Timeout) as error:
+        logger.warning("The daily digest could not be sent: %s", error)
+
+
+@dataclass
+class _Kept:
+    state: AlertState
+
+
+@contextmanager
+def _kept_state(settings: AlertSettings) -> Iterator[_Kept]:
+    """Yield the state of alerts, and keep what it has become.
+
+    Where it cannot be kept, in a folder that is read-only or belongs to somebody else, alerts are
+    sent all the same: twice is better than not at all.
+    """
+    path = settings.qtickets_home / "alerts.json"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".lock"), timeout=60)
+        lock.acquire()
+    except OSError as error:
+        logger.warning(
+            "%s cannot be written (%s): open incidents are reported every time.",
+            path,
+            error.strerror or type(error).__name__,
+        )
+        yield _Kept(AlertState())
+        return
+    try:
+        kept = _Kept(_read_state(path))
+        before = kept.state
+        yield kept
+        if kept.state != before or not path.exists():
+            _write_state(path, kept.state)
+    finally:
+        lock.release()
 
 
 def _redacted(event: Event, settings: AlertSettings) -> Event:
@@ -166,12 +227,12 @@ def _deliver(settings: AlertSettings, message: Message) -> bool:
     sent_by = " ".join(
         filter(None, (settings.org_name, f"({settings.job_name} on {gethostname()})"))
     )
-    is_recovery = message.title == RECOVERED
+    is_good_news = message.title in (RECOVERED, DIGEST)
     sender = apprise.Apprise()
     delivered = sender.add(targets(settings)[message.target]) and sender.notify(
         title=f"QTickets: {message.title}",
         body=_redact(f"{message.text}\n{sent_by}", settings),
-        notify_type=apprise.NotifyType.SUCCESS if is_recovery else apprise.NotifyType.FAILURE,
+        notify_type=apprise.NotifyType.SUCCESS if is_good_news else apprise.NotifyType.FAILURE,
         body_format=apprise.NotifyFormat.TEXT,
     )
     if not delivered:
@@ -197,7 +258,8 @@ def _read_state(path: Path) -> AlertState:
                 for kind, incident in stored["incidents"].items()
             },
             dict(stored["resolved"]),
-            datetime.fromisoformat(stored["last_success"]) if stored["last_success"] else None,
+            _moment(stored["last_success"]),
+            _moment(stored.get("last_digest")),
         )
     except FileNotFoundError:
         return AlertState()
@@ -206,6 +268,10 @@ def _read_state(path: Path) -> AlertState:
             "%s cannot be read. It is replaced, and open incidents are reported again.", path
         )
         return AlertState()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _present_keys(stored: dict[str, Any]) -> dict[str, Any]:
@@ -225,6 +291,7 @@ def _write_state(path: Path, state: AlertState) -> None:
         },
         "resolved": state.resolved,
         "last_success": state.last_success and state.last_success.isoformat(timespec="seconds"),
+        "last_digest": state.last_digest and state.last_digest.isoformat(timespec="seconds"),
     }
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)

@@ -33,11 +33,13 @@ class AlertState:
         incidents: Open incidents by kind: `failure <exit code> <cause>`, `stale`, `check <name>`.
         resolved: Recovery messages that are not delivered yet, by target.
         last_success: End of the last successful run, UTC; before any, the first failure.
+        last_digest: When the daily digest was sent last, UTC.
     """
 
     incidents: dict[str, Incident] = field(default_factory=dict)
     resolved: dict[str, str] = field(default_factory=dict)
     last_success: datetime | None = None
+    last_digest: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class HealthChecked:
 
 RECOVERED = "recovered"
 """Title of the messages about incidents that are over."""
+
+DIGEST = "daily digest"
 
 Event = RunFailed | RunSucceeded | HealthChecked
 

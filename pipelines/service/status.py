@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.configuration.environment import Settings
+from pipelines.operations.prometheus import metric
 from pipelines.service.spool import Spool, SpoolError
 from pipelines.service.webhooks import Receiver
 
@@ -80,9 +81,7 @@ def metrics(settings: Settings, status: Status, spool: Spool, receiver: Receiver
     lines: list[str] = []
 
     def add(name: str, kind: str, text: str, values: dict[str, float]) -> None:
-        lines.append(f"# HELP qtickets_{name} {text}")
-        lines.append(f"# TYPE qtickets_{name} {kind}")
-        lines.extend(f"qtickets_{name}{labels} {value:.15g}" for labels, value in values.items())
+        lines.extend(metric(name, kind, text, values))
 
     try:
         pending, oldest = float(spool.pending_count()), spool.oldest_pending()

@@ -23,6 +23,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.called: list[str] = []
+        """Paths of GET requests, which a monitor gets."""
         self.status = 200
 
     def taken(self) -> list[tuple[str, str]]:
@@ -36,6 +38,12 @@ class Receiver(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Receiver
+
+    def do_GET(self) -> None:
+        self.server.called.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -281,3 +289,65 @@ def test_an_invalid_configuration_of_other_commands_causes_no_alert(
         account.command(*flags, **wrong)
     assert receiver.taken() == []
     assert account.command(QTICKETS_SINCE_HOURS="two", QTICKETS_ALERT_WEBHOOK="x").exit_code == 2
+
+
+def test_a_monitor_is_called_after_each_run_and_told_whether_it_failed(
+    account: Account, receiver: Receiver
+) -> None:
+    monitor = {"QTICKETS_PING_URL": f"{receiver.url}/ping/a-secret-id/"}
+    receiver.called.clear()
+
+    assert account.command("--skip-marts", **monitor).exit_code == 0
+    account.service.faults.append(Fault("/orders", kind="status", status=403, body="json"))
+    result = account.command("--skip-marts", **monitor)
+    account.service.faults.clear()
+    assert result.exit_code == 3
+    assert account.command("--skip-marts", QTICKETS_SINCE_HOURS="x", **monitor).exit_code == 2
+
+    assert receiver.called == [
+        "/ping/a-secret-id",
+        "/ping/a-secret-id/fail",
+        "/ping/a-secret-id/fail",
+    ]
+    unreachable = {"QTICKETS_PING_URL": "http://127.0.0.1:9/ping/a-secret-id"}
+    result = account.command("--skip-marts", **unreachable)
+    assert result.exit_code == 0
+    assert "a-secret-id" not in result.output
+
+
+def test_an_alert_is_sent_even_if_its_state_cannot_be_kept(
+    account: Account, receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "alerts.lock").mkdir()
+    nowhere = {"QTICKETS_HOME": str(tmp_path), "CLICKHOUSE_HOST": "127.0.0.1"}
+    nowhere |= {"CLICKHOUSE_PORT": "9", "QTICKETS_PII_SALT": "0123456789abcdef0123"}
+
+    for _ in range(2):
+        assert account.command("check", "--alert", **nowhere, **hook(receiver)).exit_code == 1
+        assert any("clickhouse" in text for _, text in receiver.taken())
+
+
+def test_a_digest_is_sent_once_a_day_with_the_numbers_of_the_marts(
+    account: Account, receiver: Receiver
+) -> None:
+    daily = hook(receiver) | {"QTICKETS_DIGEST_AT": "00:00"}
+
+    for _ in range(2):
+        assert account.command("--skip-marts", **daily).exit_code == 0
+
+    [(_, text)] = receiver.taken()
+    assert "daily digest" in text
+    assert len(text) < 1100
+    (week,) = account.rows(
+        "SELECT sum(tickets_sold) AS tickets, sum(revenue) AS revenue"
+        " FROM zakaz.fact_qtickets_sales_daily"
+        " WHERE sales_date > toDate(now('Europe/Moscow')) - 7"
+    )
+    sales = f"7 days: {week['tickets']} tickets, {week['revenue']:,.2f} RUB"
+    assert sales in text or (week["tickets"] == 0 and "7 days: no sales" in text)
+    (runs,) = account.rows(
+        "SELECT count() AS all, countIf(status != 'ok') AS failed FROM zakaz.meta_job_runs"
+        " WHERE started_at > now() - INTERVAL 1 DAY"
+    )
+    # The second run came after the digest.
+    assert f"Runs in 24 hours: {runs['all'] - 1}, failed: {runs['failed']}" in text

@@ -254,3 +254,19 @@ def test_a_second_subcommand_is_refused(account: Account) -> None:
 
     assert result.exit_code == 2
     assert "unexpected extra argument" in result.stderr
+
+
+def test_the_findings_are_metrics_of_prometheus_too(account: Account) -> None:
+    health = json.loads(account.command("check", "--format", "json").output)
+
+    result = account.command("check", "--format", "prometheus")
+
+    lines = result.output.splitlines()
+    metrics = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert metrics["qtickets_check_healthy"] == str(int(health["status"] != "error"))
+    for found in health["checks"]:
+        status = f'qtickets_check_status{{check="{found["name"]}",status="{found["status"]}"}}'
+        assert metrics[status] == "1"
+    names = {line.partition("{")[0].partition(" ")[0] for line in metrics}
+    assert names == {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    assert float(metrics["qtickets_check_timestamp_seconds"]) > 1.7e9
