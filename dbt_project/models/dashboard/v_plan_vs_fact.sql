@@ -16,7 +16,7 @@ plan as (
         events.currency as currency,
         plan_sales.plan_tickets as plan_tickets,
         plan_sales.plan_revenue as plan_revenue
-    from {{ ref('plan_sales') }} as plan_sales
+    from {{ ref(var('plan_sales_project', 'qtickets'), 'plan_sales') }} as plan_sales
     left join events on plan_sales.event_id = events.event_id
 
 ),
