@@ -22,6 +22,7 @@ from pipelines.operations.alerts import alerting
 from pipelines.run import Opened, run
 from pipelines.run_report import RunReport
 from pipelines.service.drain import DrainMemory, drain
+from pipelines.service.memory import release_memory
 from pipelines.service.missed import count_missed
 from pipelines.service.spool import KEPT_SECONDS, PendingOrder, Spool, SpoolError
 from pipelines.service.status import LastRun, Status
@@ -157,6 +158,7 @@ class Resident:
         status.last_run = LastRun(ended, ended - began, problem)
         status.version += 1
         self._forget_old_hints()
+        release_memory()
         return False
 
     def _is_night(self) -> bool:
