@@ -8,8 +8,14 @@ import pyarrow as pa
 
 
 def release_memory() -> None:
-    """Collect garbage, and return free pages of the allocators to the system."""
+    """Collect garbage, and return free pages of the allocators to the system.
+
+    What is left stays for long. Later collections do not visit it again: visiting all that dlt and
+    dbt keep would stop every thread, the receiver of webhooks too, for a tenth of a second.
+    """
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         # glibc keeps freed pages; other C libraries have no such function, and no such habit.

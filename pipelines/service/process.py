@@ -1,6 +1,5 @@
 """Everything that `serve` opens, in order, and closes again."""
 
-import gc
 import secrets
 import sys
 from contextlib import ExitStack
@@ -14,13 +13,14 @@ from pipelines.run import Opened
 from pipelines.service.application import WEBHOOK_PATH, PageReader, make_application
 from pipelines.service.demo import open_demo
 from pipelines.service.http_server import serve_http
+from pipelines.service.memory import release_memory
 from pipelines.service.resident import Resident
 from pipelines.service.spool import Spool, SpoolError
 from pipelines.service.status import Status
 from pipelines.service.webhooks import Receiver
 from pipelines.warehouse.server import open_warehouse
 
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0005
 """How long a run may keep the interpreter from the receiver of webhooks; by default 5 ms."""
 
 
@@ -67,9 +67,7 @@ def serve_forever(settings: Settings, console: Console) -> None:
                 counts_webhooks=receives,
             )
         )
-        # What is imported by now stays: garbage collection need not look at it again.
-        gc.collect()
-        gc.freeze()
+        release_memory()
         resident[0].work()
 
 
