@@ -25,7 +25,9 @@ def serve(options: Options) -> None:
     if settings.qtickets_offline:
         raise ConfigurationError("QTICKETS_OFFLINE: `serve` needs a service, not a recording.")
     settings = options.announce(settings)
-    # Imported late: dlt, dbt and uvicorn take seconds.
+    # Imported late: uvicorn, ClickHouse's driver and pyarrow take a second.
     from pipelines.service.process import serve_forever
+    from pipelines.service.worker import LogOptions
 
-    serve_forever(settings, options.console)
+    logs = LogOptions(options.verbose, options.json_logs, options.quiet)
+    serve_forever(settings, options.console, logs)

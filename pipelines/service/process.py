@@ -1,7 +1,6 @@
 """Everything that `serve` opens, in order, and closes again."""
 
 import secrets
-import sys
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -9,22 +8,18 @@ from rich.console import Console
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ConfigurationError
 from pipelines.loading.service import open_service
-from pipelines.run import Opened
 from pipelines.service.application import WEBHOOK_PATH, PageReader, make_application
 from pipelines.service.demo import open_demo
 from pipelines.service.http_server import serve_http
-from pipelines.service.memory import release_memory
-from pipelines.service.resident import Resident
 from pipelines.service.spool import Spool, SpoolError
 from pipelines.service.status import Status
+from pipelines.service.supervisor import Supervisor
 from pipelines.service.webhooks import Receiver
+from pipelines.service.worker import LogOptions, WorkerJob
 from pipelines.warehouse.server import open_warehouse
 
-SWITCH_SECONDS = 0.0005
-"""How long a run may keep the interpreter from the receiver of webhooks; by default 5 ms."""
 
-
-def serve_forever(settings: Settings, console: Console) -> None:
+def serve_forever(settings: Settings, console: Console, logs: LogOptions) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
@@ -32,43 +27,33 @@ def serve_forever(settings: Settings, console: Console) -> None:
         ClickHouseError: ClickHouse cannot be reached at the start.
     """
     secret, receives = _webhook_secret(settings)
-    sys.setswitchinterval(SWITCH_SECONDS)
     with ExitStack() as stack:
+        path = settings.qtickets_home / "webhooks.db"
         try:
-            spool = Spool(settings.qtickets_home / "webhooks.db")
+            spool = Spool(path)
         except SpoolError as error:
             raise ConfigurationError(f"QTICKETS_HOME: {error}.") from error
         stack.callback(spool.close)
         warehouse = stack.enter_context(open_warehouse(settings))
         status = Status()
-        resident: list[Resident] = []
+        supervisors: list[Supervisor] = []
 
         def wake() -> None:
-            for one in resident:
+            for one in supervisors:
                 one.wake()
 
         receiver = Receiver(spool, secret, wake) if receives else None
-        app = make_application(
-            settings, status, spool, receiver, PageReader(settings, warehouse, status)
-        )
+        reader = PageReader(settings, warehouse, status)
+        app = make_application(settings, status, spool, receiver, reader)
         address = stack.enter_context(serve_http(app, settings.qtickets_listen))
         if settings.is_demo:
             service = stack.enter_context(open_demo(address + WEBHOOK_PATH, secret or ""))
         else:
             service = stack.enter_context(open_service(settings))
         _announce(settings, console, address, receives=receives)
-        resident.append(
-            Resident(
-                settings,
-                console,
-                Opened(warehouse, service),
-                spool,
-                status,
-                counts_webhooks=receives,
-            )
-        )
-        release_memory()
-        resident[0].work()
+        job = WorkerJob(settings, warehouse, service, path, status, logs, counts_webhooks=receives)
+        supervisors.append(Supervisor(job, spool))
+        supervisors[0].supervise()
 
 
 def _webhook_secret(settings: Settings) -> tuple[str | None, bool]:

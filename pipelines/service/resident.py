@@ -1,7 +1,8 @@
-"""The resident process: the main thread makes runs and drains, the HTTP server has its own thread.
+"""What the worker of `serve` does: runs on schedule, and drains of hinted orders in between.
 
-Only the main thread gets signals, so runs are interrupted as they are without `serve`. All work is
-done by this one thread under the lock of runs, so a run by cron or by hand excludes a drain too.
+It works in the main thread of its process, which gets the signals, so runs are interrupted as they
+are without `serve`. All work is done by this one thread under the lock of runs, so a run by cron or
+by hand excludes a drain too.
 """
 
 import logging
@@ -44,6 +45,8 @@ LISTED_WITHIN = 120.0
 """Seconds for which an order that the service does not list is asked for again."""
 RETRY_AFTER = (10.0, 30.0, 60.0, 300.0)
 """Seconds after a drain that failed; the last one from then on."""
+WARM_FOR = 300.0
+"""Seconds without work after which the worker ends; loading dlt and dbt again takes a few."""
 NIGHT = range(2, 6)
 """Hours of REPORT_TZ in which a run compares all that is loaded with the service."""
 
@@ -75,7 +78,6 @@ class Resident:
         self._counts_webhooks = counts_webhooks
         self._memory = DrainMemory()
         self._woken, self._is_stopping = Event(), False
-        self._counted_until: datetime | None = None
         self._drain_failures, self._drain_not_before = 0, 0.0
 
     def wake(self) -> None:
@@ -88,24 +90,29 @@ class Resident:
         self._woken.set()
 
     def work(self) -> None:
-        """Work until `stop` is called.
+        """Work until `stop` is called, or there has been nothing to do for `WARM_FOR`.
 
         Raises:
             ClickHouseError: The embedded ClickHouse has ended; a new process starts it again.
         """
         with self._stopped_by_sigterm():
-            next_run = time.time()
+            status, worked_at = self._status, time.time()
             while not self._is_stopping:
                 self._woken.clear()
                 now = time.time()
-                if now >= next_run:
+                if now >= status.next_run:
                     is_busy = self._run()
-                    every = self._settings.qtickets_every_minutes
-                    next_run = time.time() + 60 if is_busy else next_slot(time.time(), every)
+                    every, worked_at = self._settings.qtickets_every_minutes, time.time()
+                    status.next_run = worked_at + 60 if is_busy else next_slot(worked_at, every)
                 elif orders := self._due_orders(now):
                     self._drain(orders)
+                    worked_at = time.time()
+                elif now - worked_at < WARM_FOR or status.next_run - now < WARM_FOR:
+                    self._woken.wait(min(status.next_run - now, self._pause(now)))
+                elif self._pause(now) == WARM_FOR:
+                    return
                 else:
-                    self._woken.wait(min(next_run - now, self._pause(now)))
+                    worked_at = now  # Hints that are not due yet.
 
     @contextmanager
     def _stopped_by_sigterm(self) -> Iterator[None]:
@@ -166,10 +173,11 @@ class Resident:
 
     def _count_missed(self, report: RunReport) -> None:
         """Add to the report what webhooks missed since the run before."""
-        since, until = self._counted_until, datetime.now(timezone.utc)
-        self._counted_until = until
-        if since is None:
+        last, until = self._status.counted_until, datetime.now(timezone.utc)
+        self._status.counted_until = until.timestamp()
+        if last is None:
             return
+        since = datetime.fromtimestamp(last, timezone.utc)
         try:
             report.webhooks = count_missed(self._opened.warehouse, self._spool, since, until)
         except SpoolError as error:
@@ -213,7 +221,7 @@ class Resident:
             waits = self._spool.pending_count() > 0
         except SpoolError:
             return RETRY_AFTER[1]
-        return max(0.25, min(self._drain_not_before - now, 60.0)) if waits else 3600.0
+        return max(0.25, min(self._drain_not_before - now, 60.0)) if waits else WARM_FOR
 
     def _drain(self, orders: list[PendingOrder]) -> None:
         status, began = self._status, time.time()

@@ -1,6 +1,7 @@
 """What the resident process does, for `/health`, `/ready`, `/metrics` and the page.
 
-The main thread writes it and the HTTP thread reads it. Each attribute is replaced as a whole.
+The worker writes it and sends it to the process that answers HTTP. Attributes are replaced as a
+whole, since several threads use them.
 """
 
 import time
@@ -30,12 +31,16 @@ class Status:
     """The state of the process; times are Unix seconds.
 
     Attributes:
-        doing: What the main thread does: `run`, `drain` or nothing.
+        next_run: When the next scheduled run begins.
+        counted_until: Until when missed webhooks were counted.
+        doing: What the worker does: `run`, `drain` or nothing.
         version: Grows whenever the marts may have changed.
         read_at: Since when the numbers of the page are complete: the start of the last reading.
     """
 
     started_at: float = field(default_factory=time.time)
+    next_run: float = 0
+    counted_until: float | None = None
     doing: str = ""
     version: int = 0
     read_at: float = 0

@@ -17,6 +17,7 @@ from pipelines.service.resident import due_orders, next_slot
 from pipelines.service.spool import Hint, PendingOrder, Spool
 from pipelines.service.status import LastRun, Status
 from pipelines.service.webhooks import Receiver
+from pipelines.service.worker import LogOptions
 
 TOKEN = "a-page-token-of-32-characters-00"
 
@@ -156,7 +157,7 @@ def test_an_address_in_use_is_named(status: Status, spool: Spool) -> None:
 def test_a_secret_and_open_webhooks_exclude_each_other() -> None:
     both = settings(qtickets_webhook_secret="secret", qtickets_webhook_open=True)
     with pytest.raises(ConfigurationError, match="one at a time"):
-        serve_forever(both, cast(Any, None))
+        serve_forever(both, cast(Any, None), LogOptions())
 
 
 def waiting(*ages: float) -> list[PendingOrder]:
