@@ -55,6 +55,7 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
         Webhooks(resident.hook, SECRET) as webhooks,
     ):
         world.listeners.append(webhooks.send)
+        resident.wait_until_alone()
         idle = resident.idle(IDLE_SECONDS)
         steady = resident.sell(world, STEADY_SALES, STEADY_PER_SECOND)
         acknowledged = resident.acknowledge(world)
@@ -173,7 +174,7 @@ class Resident:
         return quantiles(seconds, n=100)[98]
 
     def idle(self, seconds: int) -> Idle:
-        """Return what the process uses while nothing happens."""
+        """Return what the process uses while nothing happens, without a worker."""
         before = self._cpu_seconds()
         time.sleep(seconds)
         used = self._cpu_seconds() - before
@@ -181,6 +182,18 @@ class Resident:
         kilobytes = re.search(r"VmRSS:\s+(\d+)", status)
         assert kilobytes
         return Idle(100 * used / seconds, int(kilobytes[1]) / 1024)
+
+    def wait_until_alone(self) -> None:
+        """Wait until the worker has ended, which it does after five minutes without work."""
+        for _ in range(400):
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            commands = [
+                Path(f"/proc/{child}/cmdline").read_bytes()
+                for child in children.read_text().split()
+            ]
+            if not any(b"spawn_main" in command for command in commands):
+                return
+            time.sleep(1)
 
     def wait_until_read(self) -> None:
         """Wait until no order waits, for two minutes."""
