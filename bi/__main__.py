@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from bi import datalens, measures
+from bi import datalens, measures, superset
 from bi.definition import LANGUAGES, PROJECT, definition
 from bi.options import Options
 
 WORKBOOK = PROJECT / "bi" / "datalens-workbook.json"
+PACK = PROJECT / "bi" / "superset.zip"
 MEASURES = PROJECT / "docs" / "measures.md"
 DEFAULTS = Options()
 
@@ -29,8 +30,7 @@ def write_workbook(
     output: Annotated[Path, typer.Option(help="File to write.")] = WORKBOOK,
 ) -> None:
     """Write the DataLens workbook. The password is asked for by DataLens at the import."""
-    if language not in LANGUAGES:
-        raise typer.BadParameter(f"use one of: {', '.join(LANGUAGES)}", param_hint="--language")
+    _check_language(language)
     options = Options(
         host=host,
         port=port,
@@ -44,6 +44,34 @@ def write_workbook(
     _write(output, datalens.workbook(definition(), options))
 
 
+@app.command("superset")
+def write_pack(
+    host: Annotated[str, typer.Option(help="Host of ClickHouse.")] = DEFAULTS.host,
+    port: Annotated[int, typer.Option(help="HTTP port of ClickHouse.")] = DEFAULTS.port,
+    secure: Annotated[bool, typer.Option(help="Connect with TLS.")] = DEFAULTS.secure,
+    user: Annotated[str, typer.Option(help="User of ClickHouse.")] = DEFAULTS.user,
+    database: Annotated[str, typer.Option(help="CLICKHOUSE_DB.")] = DEFAULTS.database,
+    language: Annotated[str, typer.Option(help="ru or en.")] = DEFAULTS.language,
+    currency: Annotated[str, typer.Option(help="Selected at first.")] = DEFAULTS.currency,
+    assets: Annotated[
+        bool, typer.Option("--assets", help="For /api/v1/assets/import/, which also updates.")
+    ] = False,
+    output: Annotated[Path, typer.Option(help="File to write.")] = PACK,
+) -> None:
+    """Write the Superset pack. The password is asked for by Superset at the import."""
+    _check_language(language)
+    options = Options(
+        host=host,
+        port=port,
+        secure=secure,
+        user=user,
+        database=database,
+        language=language,
+        currency=currency,
+    )
+    _write(output, superset.pack(definition(), options, assets=assets))
+
+
 @app.command("measures")
 def write_measures(
     output: Annotated[Path, typer.Option(help="File to write.")] = MEASURES,
@@ -52,8 +80,13 @@ def write_measures(
     _write(output, measures.document(definition()))
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _check_language(language: str) -> None:
+    if language not in LANGUAGES:
+        raise typer.BadParameter(f"use one of: {', '.join(LANGUAGES)}", param_hint="--language")
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     typer.echo(f"Wrote {path}")
 
 

@@ -1,7 +1,7 @@
 """The SQL of DataLens for a dataset of the generated workbook: its fields, joins and formulas."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -33,13 +33,27 @@ class DataLensDataset:
             for avatar in dataset["source_avatars"]
         }
 
-    def sql(self, guids: Iterable[str], group_by: Iterable[str] = ()) -> str:
-        """Return a query of measures and dimensions, grouped by dimensions."""
+    def sql(
+        self,
+        guids: Iterable[str],
+        group_by: Iterable[str] = (),
+        where: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return a query of measures and dimensions, grouped by dimensions.
+
+        Args:
+            guids: The measures.
+            group_by: The dimensions.
+            where: The text that each of these dimensions must have.
+        """
         grouped = list(group_by)
         columns = [f"{self.expression(guid)} AS {guid}" for guid in [*grouped, *guids]]
         groups = f" GROUP BY {', '.join(map(self.expression, grouped))}" if grouped else ""
+        kept = [f"{self.expression(guid)} = '{text}'" for guid, text in (where or {}).items()]
+        filters = f" WHERE {' AND '.join(kept)}" if kept else ""
         return (
-            f"SELECT {', '.join(columns)} FROM {self._from()}{groups} SETTINGS join_use_nulls = 1"
+            f"SELECT {', '.join(columns)} FROM {self._from()}{filters}{groups}"
+            " SETTINGS join_use_nulls = 1"
         )
 
     def expression(self, guid: str) -> str:

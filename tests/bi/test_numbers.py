@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from bi import superset
 from bi.__main__ import WORKBOOK
 from bi.datalens import user_type
 from bi.definition import definition
+from bi.options import Options
 from local_clickhouse import LocalServer
 from tests.bi.datalens_sql import DataLensDataset
 from tests.bi.recomputed import MEASURES, Row
@@ -28,11 +30,6 @@ WORKBOOK_DATASETS = {
     name: entry["dataset"]
     for name, entry in json.loads(WORKBOOK.read_text())["export"]["entries"]["dataset"].items()
 }
-ALL = [
-    pytest.param(dataset.id, measure, id=measure)
-    for dataset in DEFINITION.datasets.values()
-    for measure in dataset.measures
-]
 LATE = "2026-03-30 22:30:00"
 """31 March in Moscow and in Almaty, 30 March in UTC."""
 
@@ -104,59 +101,110 @@ def _plan(world: MartsWorld) -> None:
 
 def queried(world: MartsWorld, dataset: str, measure: str, groups: list[str]) -> dict[Any, Any]:
     """Return the values of a measure by the values of dimensions, by the SQL of DataLens."""
+    return {key: row[measure] for key, row in all_queried(world, dataset, groups).items()}
+
+
+def all_queried(world: MartsWorld, dataset: str, groups: list[str]) -> dict[Any, Row]:
+    """Return the values of all measures of a dataset by those of dimensions."""
     guids = [f"dim_{name}" for name in groups]
-    sql = DataLensDataset(WORKBOOK_DATASETS[dataset]).sql([f"measure_{measure}"], guids)
+    measures = [f"measure_{name}" for name in DEFINITION.datasets[dataset].measures]
+    sql = DataLensDataset(WORKBOOK_DATASETS[dataset]).sql(measures, guids)
+    return _by_group(world.rows(sql), guids)
+
+
+def _by_group(rows: list[Row], guids: list[str]) -> dict[Any, Row]:
     return {
-        tuple(row[guid] for guid in guids): row[f"measure_{measure}"] for row in world.rows(sql)
+        tuple(row[guid] for guid in guids): {
+            name.removeprefix("measure_"): value
+            for name, value in row.items()
+            if name.startswith("measure_")
+        }
+        for row in rows
     }
 
 
-def recomputed(world: MartsWorld, dataset: str, measure: str, groups: list[str]) -> dict[Any, Any]:
-    """Return the same values, computed in Python from the rows of the table."""
+def rows_of(world: MartsWorld, dataset: str) -> list[Row]:
+    """Return the rows of the table of a dataset, with its plain dimensions as `dim_…`."""
     given = DEFINITION.datasets[dataset]
     names = {
         (join.table, row[join.key]): row[join.column]
         for join in given.joins
         for row in world.rows(f"SELECT {join.key}, {join.column} FROM zakaz.{join.table}")
     }
-
-    def value(row: Row, name: str) -> Any:
-        dimension = given.dimensions[name]
-        if dimension.join:
-            return names.get((dimension.join.table, row[dimension.join.key]))
-        return row[dimension.formula]
-
-    found: dict[Any, list[Row]] = defaultdict(list)
-    for row in world.rows(f"SELECT * FROM zakaz.{given.table}"):
-        found[tuple(value(row, name) for name in groups)].append(row)
-    return {key: MEASURES[measure](rows) for key, rows in found.items()}
+    rows = world.rows(f"SELECT * FROM zakaz.{given.table}")
+    for dimension in given.dimensions.values():
+        for row in rows:
+            if dimension.join:
+                value = names.get((dimension.join.table, row[dimension.join.key]))
+                row[f"dim_{dimension.id}"] = value
+            elif dimension.formula in row:
+                row[f"dim_{dimension.id}"] = row[dimension.formula]
+    return rows
 
 
 def test_every_measure_is_recomputed() -> None:
-    assert set(MEASURES) == {param.id for param in ALL}
+    assert set(MEASURES) == {
+        name for dataset in DEFINITION.datasets.values() for name in dataset.measures
+    }
 
 
-@pytest.mark.parametrize(("dataset", "measure"), ALL)
-def test_a_measure_is_that_of_the_mart(world: MartsWorld, dataset: str, measure: str) -> None:
+def groupings(dataset: str) -> list[list[str]]:
+    """Return the sets of dimensions by which the measures of a dataset are compared."""
     dimensions = DEFINITION.datasets[dataset].dimensions
     plain = [name for name in dimensions if name in ("currency", "event", "days_before_show")]
-    groupings = [[], plain[:1], plain, [name for name in plain if name != "event"]]
+    found = [[], plain[:1], plain, [name for name in plain if name != "event"]]
     if "show" in dimensions:
-        groupings.append([*plain, "show"])
-    values: list[Any] = []
-    for groups in groupings:
-        found = queried(world, dataset, measure, groups)
-        expected = recomputed(world, dataset, measure, groups)
-        if measure == "age":  # the time passes between two readings
-            found, expected = ({k: round(v) for k, v in d.items() if v} for d in (found, expected))
-        assert set(found) == set(expected)
-        for key, value in expected.items():
-            if isinstance(value, float):
-                assert found[key] == pytest.approx(value, rel=1e-9), (groups, key)
-            else:
-                assert found[key] == value, (groups, key)
-        values += found.values()
-    assert any(value for value in values), "only empty values are compared"
+        found.append([*plain, "show"])
+    return found
+
+
+@pytest.mark.parametrize("dataset", DEFINITION.datasets)
+def test_every_measure_is_that_of_the_mart(world: MartsWorld, dataset: str) -> None:
+    rows = rows_of(world, dataset)
+    compared: dict[str, list[Any]] = defaultdict(list)
+    for groups in groupings(dataset):
+        found = all_queried(world, dataset, groups)
+        grouped: dict[Any, list[Row]] = defaultdict(list)
+        for row in rows:
+            grouped[tuple(row[f"dim_{name}"] for name in groups)].append(row)
+        assert set(found) == set(grouped)
+        for key, of_group in grouped.items():
+            for measure, compute in MEASURES.items():
+                if measure not in found[key]:
+                    continue
+                value, expected = found[key][measure], compute(of_group)
+                if measure == "age" and value:  # the time passes between two readings
+                    value, expected = round(value), round(expected)
+                if isinstance(expected, float):
+                    assert value == pytest.approx(expected, rel=1e-9), (measure, groups, key)
+                else:
+                    assert value == expected, (measure, groups, key)
+                compared[measure].append(value)
+    empty = [measure for measure, values in compared.items() if not any(values)]
+    assert empty == [], "only empty values are compared"
+
+
+@pytest.mark.parametrize("dataset", DEFINITION.datasets)
+def test_superset_has_the_numbers_of_datalens(world: MartsWorld, dataset: str) -> None:
+    given = DEFINITION.datasets[dataset]
+    for groups in [*groupings(dataset), list(given.dimensions)]:
+        guids = [f"dim_{name}" for name in groups]
+        columns = [*guids]
+        columns += [
+            f"{superset.measure_sql(given, measure)} AS measure_{measure.id}"
+            for measure in given.measures.values()
+        ]
+        by = f" GROUP BY {', '.join(guids)}" if guids else ""
+        sql = f"SELECT {', '.join(columns)} FROM ({superset.query(given, Options())}){by}"
+        found = _by_group(world.rows(sql), guids)
+        expected = all_queried(world, dataset, groups)
+        for values in [*found.values(), *expected.values()]:
+            for name, value in values.items():
+                if given.measures[name].unit == "time" and value:
+                    values[name] = str(value)[:16]
+                if name == "age" and value:
+                    values[name] = round(value)
+        assert found == expected, groups
 
 
 def test_money_of_several_currencies_is_not_added(world: MartsWorld) -> None:
