@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test test-fast bench lint pins licences sbom audit check-deploy cassettes screenshots docs reference clickhouse clean
+.PHONY: help run verify test test-fast test-superset bench bi lint pins licences sbom audit check-deploy cassettes screenshots docs reference clickhouse clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,20 @@ test: $(INSTALLED) $(BROWSER)  ## run all tests, on a real ClickHouse and a real
 
 test-fast: $(INSTALLED)  ## run the tests that start neither ClickHouse, dbt, a browser nor the command
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" $(ARGS)
+
+test-superset: $(INSTALLED) $(BROWSER) $(VENV)-superset/.installed  ## import bi/superset.zip into a real Superset; compare its numbers, take pictures
+	@SUPERSET_VENV=$(VENV)-superset $(BIN)/python -m pytest tests/bi/real_superset.py $(ARGS)
+
+$(VENV)-superset/.installed: tests/bi/requirements-superset.txt
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m venv $(VENV)-superset
+	@$(VENV)-superset/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+bi: $(INSTALLED)  ## write bi/datalens-workbook.json, bi/superset.zip and docs/measures.md from bi/definition
+	@$(BIN)/python -m bi datalens
+	@$(BIN)/python -m bi superset
+	@$(BIN)/python -m bi measures
 
 bench: $(INSTALLED)  ## measure speed and memory, compared with other implementations
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -88,4 +102,4 @@ $(BROWSER): $(INSTALLED)
 	@$(BIN)/python -m tools.browser && touch $@ || true
 
 clean:  ## remove the virtual environments; data in .qtickets is kept
-	rm -rf $(VENV) $(VENV)-check
+	rm -rf $(VENV) $(VENV)-check $(VENV)-superset

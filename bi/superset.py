@@ -44,7 +44,10 @@ _KINDS = {
     "column": "echarts_timeseries_bar",
     "bar": "echarts_timeseries_bar",
 }
-_ROWS = 10_000
+_ROWS = 50_000
+"""The most that Superset accepts by default."""
+BARS = 25
+"""A bar chart has the largest bars only: more labels do not fit."""
 
 
 def pack(definition: Definition, options: Options, *, assets: bool = False) -> bytes:
@@ -213,8 +216,8 @@ class _Pack:
         query_ = self._query(chart)
         params: Json = {
             "viz_type": _KINDS[chart.kind],
-            "adhoc_filters": _time_filters(chart),
-            "row_limit": _ROWS,
+            "adhoc_filters": _filters(chart),
+            "row_limit": BARS if chart.kind == "bar" else _ROWS,
             "extra_form_data": {},
         }
         match chart.kind:
@@ -275,15 +278,17 @@ class _Pack:
             order = [[columns[0], True]]
         filters = [
             {"col": each["subject"], "op": each["operator"], "val": each["comparator"]}
-            for each in _time_filters(chart)
+            for each in _filters(chart)
+            if each["clause"] == "WHERE"
         ]
+        having = [each["sqlExpression"] for each in _filters(chart) if each["clause"] == "HAVING"]
         return {
             "columns": columns,
             "metrics": metrics,
             "filters": filters,
             "orderby": order,
-            "row_limit": _ROWS,
-            "extras": {"having": "", "where": ""},
+            "row_limit": BARS if chart.kind == "bar" else _ROWS,
+            "extras": {"having": " AND ".join(f"({each})" for each in having), "where": ""},
             "annotation_layers": [],
             "applied_time_extras": {},
             "url_params": {},
@@ -421,6 +426,8 @@ class _Pack:
                     "filterState": {"value": period},
                 },
             }
+        if dashboard.id == selector:
+            return found | self._one_event(dashboard)
         one = selector == "currency"
         mask: Json = {"extraFormData": {}, "filterState": {}}
         if one:
@@ -444,6 +451,28 @@ class _Pack:
             "defaultDataMask": mask,
         }
 
+    def _one_event(self, dashboard: Dashboard) -> Json:
+        """Return the selector of a dashboard about one event: at first, the one that sells best."""
+        now = self._definition.datasets["now"]
+        return {
+            "filterType": "filter_select",
+            "cascadeParentIds": [f"NATIVE_FILTER-{dashboard.id}-currency"],
+            "targets": [
+                {"datasetUuid": self._id("dataset", now.id), "column": {"name": "dim_event"}}
+            ],
+            "controlValues": {
+                "multiSelect": True,
+                "enableEmptyFilter": True,
+                "defaultToFirstItem": True,
+                "inverseSelection": False,
+                "searchAllOptions": False,
+                "sortMetric": "measure_revenue_14d",
+                "sortAscending": False,
+            },
+            "sortMetric": "measure_revenue_14d",
+            "defaultDataMask": {"extraFormData": {}, "filterState": {}},
+        }
+
 
 def period_of(options: Options) -> str:
     """Return the period that is selected at first, as a time range of Superset.
@@ -455,19 +484,32 @@ def period_of(options: Options) -> str:
     return f"DATEADD(DATETIME('today'), {first}, day) : DATEADD(DATETIME('today'), {end}, day)"
 
 
-def _time_filters(chart: Chart) -> list[Json]:
-    """Return the filter that the selector of the period fills."""
-    if "date" not in chart.dataset.dimensions:
-        return []
-    return [
-        {
-            "clause": "WHERE",
-            "expressionType": "SIMPLE",
-            "subject": "dim_date",
-            "operator": "TEMPORAL_RANGE",
-            "comparator": "No filter",
-        }
-    ]
+def _filters(chart: Chart) -> list[Json]:
+    """Return the filters of a chart: the one that the selector of the period fills, and no nulls.
+
+    A bar without a value, such as the seats of an event that is over, only takes up space.
+    """
+    found: list[Json] = []
+    if "date" in chart.dataset.dimensions:
+        found.append(
+            {
+                "clause": "WHERE",
+                "expressionType": "SIMPLE",
+                "subject": "dim_date",
+                "operator": "TEMPORAL_RANGE",
+                "comparator": "No filter",
+            }
+        )
+    if chart.kind == "bar":
+        (measure,) = chart.measures
+        found.append(
+            {
+                "clause": "HAVING",
+                "expressionType": "SQL",
+                "sqlExpression": f"isNotNull({measure_sql(chart.dataset, measure)})",
+            }
+        )
+    return found
 
 
 def _format(measure: Measure) -> str:

@@ -7,9 +7,10 @@ screenshots are written to docs/images.
 
 import json
 import os
+import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -26,7 +27,6 @@ from bi.__main__ import WORKBOOK
 from bi.definition import Chart, definition
 from bi.options import Options
 from local_clickhouse import LocalServer, running_server
-from local_clickhouse.local_server import port_if_free
 from pipelines.configuration.environment import Settings
 from pipelines.run import run
 from sandbox import demo_world, serve
@@ -50,6 +50,9 @@ WTF_CSRF_ENABLED = False
 TALISMAN_ENABLED = False
 RATELIMIT_ENABLED = False
 """
+PLAN = """INSERT INTO zakaz.plan_sales
+SELECT sales_date, event_id, '', sum(tickets_sold), sum(revenue) * 1.1
+FROM zakaz.fact_qtickets_sales_daily WHERE sales_date > today() - 60 GROUP BY ALL"""
 FAILURES = ("Unexpected error", "An error occurred", "DB engine Error", "is required")
 
 
@@ -67,8 +70,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer
                 clickhouse_host=None,
             )
             run(settings, Console())
-        plan = f"('{date.today()}', '1', '', 3, 150000.5)"
-        query(server, "transformer", f"INSERT INTO zakaz.plan_sales VALUES {plan}")
+        query(server, "transformer", PLAN)
         yield server
 
 
@@ -90,7 +92,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command = [str(binaries / "superset"), *arguments.split()]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
-    port = port_if_free(0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [str(binaries / "gunicorn"), "--bind", f"127.0.0.1:{port}", "--threads", "8"]
     command += ["--timeout", "120", "superset.app:create_app()"]
     with (home / "log").open("w") as log:
@@ -202,9 +206,14 @@ def test_a_chart_has_the_numbers_of_the_mart(
     found = _by_dimension(pack.data(id_, **where), columns, measures)
     expected = _by_dimension(query(clickhouse, "transformer", sql), columns, measures)
 
-    assert set(found) == set(expected)
-    for key, values in expected.items():
-        for name, value in values.items():
+    if chart.kind == "bar":
+        expected = {key: row for key, row in expected.items() if row[measures[0]] is not None}
+        assert len(found) == min(len(expected), superset.BARS)
+        assert set(found) <= set(expected)
+    else:
+        assert set(found) == set(expected)
+    for key in found:
+        for name, value in expected[key].items():
             if isinstance(value, str) or value is None:
                 assert found[key][name] == value, (key, name)
             else:
@@ -237,7 +246,7 @@ def _shown(value: Any, *, is_dimension: bool) -> Any:
 @contextmanager
 def _page(address: str) -> Iterator[Page]:
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1400, "height": 1500}, locale="ru-RU")
+        page = browser.new_page(viewport={"width": 1600, "height": 2400}, locale="ru-RU")
         page.goto(f"{address}/login/")
         page.fill("#username", "admin")
         page.fill("#password", "admin")
@@ -247,21 +256,30 @@ def _page(address: str) -> Iterator[Page]:
 
 
 def test_every_dashboard_opens(pack: Superset, address: str) -> None:
+    refused: list[str] = []
+
+    def note(answer: Response) -> None:
+        if answer.status >= 400 and "/chart/data" in answer.url:
+            refused.append(answer.url)
+
     with _page(address) as page:
+        page.on("response", note)
         for name in DEFINITION.dashboards:
-            problems: list[Mapping[str, Any]] = []
-            page.on(
-                "response",
-                lambda answer, found=problems: (
-                    found.append({"url": answer.url, "text": answer.text()})
-                    if answer.status >= 400 and "/chart/data" in answer.url
-                    else None
-                ),
-            )
             page.goto(f"{address}/superset/dashboard/qtickets-{name}/?standalone=1")
+            charts = DEFINITION.dashboards[name].charts
+            page.get_by_text(charts[0].name["ru"], exact=True).first.wait_for()
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(4000)
-            page.screenshot(path=IMAGES / f"superset-{name}.png", full_page=True)
-            assert problems == []
+            page.wait_for_function("!document.querySelector('[data-test=loading-indicator]')")
+            page.wait_for_timeout(3000)
+            boxes = page.locator("[data-test=dashboard-component-chart-holder]")
+            assert boxes.count() == len(charts)
+            bottom = page.evaluate(
+                "Math.max(...[...document.querySelectorAll("
+                "'[data-test=dashboard-component-chart-holder]')]"
+                ".map(each => each.getBoundingClientRect().bottom))"
+            )
+            clip = {"x": 0, "y": 0, "width": 1600, "height": bottom + 16}
+            page.screenshot(path=IMAGES / f"superset-{name}.png", clip=clip, full_page=True)
+            assert refused == []
             text = page.inner_text("body")
             assert [failure for failure in FAILURES if failure in text] == []
