@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import FloatRect, Page, Response
 from pydantic import SecretStr
 from rich.console import Console
 
@@ -278,7 +278,7 @@ def test_every_dashboard_opens(pack: Superset, address: str) -> None:
                 "'[data-test=dashboard-component-chart-holder]')]"
                 ".map(each => each.getBoundingClientRect().bottom))"
             )
-            clip = {"x": 0, "y": 0, "width": 1600, "height": bottom + 16}
+            clip: FloatRect = {"x": 0, "y": 0, "width": 1600, "height": bottom + 16}
             page.screenshot(path=IMAGES / f"superset-{name}.png", clip=clip, full_page=True)
             assert refused == []
             text = page.inner_text("body")
