@@ -26,7 +26,7 @@ test-fast: $(INSTALLED)  ## run the tests that start neither ClickHouse, dbt, a 
 test-superset: $(INSTALLED) $(BROWSER) $(VENV)-superset/.installed  ## import bi/superset.zip into a real Superset; compare its numbers, take pictures
 	@SUPERSET_VENV=$(VENV)-superset $(BIN)/python -m pytest tests/bi/real_superset.py $(ARGS)
 
-$(VENV)-superset/.installed: tests/bi/requirements-superset.txt
+$(VENV)-superset/.installed: deploy/requirements-superset.txt
 	@$(CHECK_PYTHON)
 	@$(PYTHON) -m venv $(VENV)-superset
 	@$(VENV)-superset/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<

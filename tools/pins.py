@@ -60,7 +60,7 @@ FILES = (
     # The same versions as everywhere else.
     CompiledFile("deploy/requirements.txt", ("server",), constraint="requirements.txt"),
     CompiledFile("deploy/requirements-check.txt", ("check-deploy",), with_library=False),
-    CompiledFile("tests/bi/requirements-superset.txt", ("superset",), with_library=False),
+    CompiledFile("deploy/requirements-superset.txt", ("superset",), with_library=False),
 )
 
 
