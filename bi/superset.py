@@ -329,6 +329,9 @@ class _Pack:
                 "xAxisForceCategorical": True,
                 "x_axis_sort": x,
                 "x_axis_sort_asc": False,
+                # The same, of a chart with several lines.
+                "x_axis_sort_series": "name",
+                "x_axis_sort_series_ascending": False,
             }
         return params
 
@@ -470,6 +473,8 @@ class _Pack:
                 "sortAscending": False,
             },
             "sortMetric": "measure_revenue_14d",
+            # Charts wait for the first value.
+            "requiredFirst": True,
             "defaultDataMask": {"extraFormData": {}, "filterState": {}},
         }
 

@@ -246,7 +246,7 @@ def _shown(value: Any, *, is_dimension: bool) -> Any:
 @contextmanager
 def _page(address: str) -> Iterator[Page]:
     with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1600, "height": 2400}, locale="ru-RU")
+        page = browser.new_page(viewport={"width": 1600, "height": 2700}, locale="ru-RU")
         page.goto(f"{address}/login/")
         page.fill("#username", "admin")
         page.fill("#password", "admin")
@@ -270,7 +270,8 @@ def test_every_dashboard_opens(pack: Superset, address: str) -> None:
             page.get_by_text(charts[0].name["ru"], exact=True).first.wait_for()
             page.wait_for_load_state("networkidle")
             page.wait_for_function("!document.querySelector('[data-test=loading-indicator]')")
-            page.wait_for_timeout(3000)
+            page.wait_for_timeout(6000)
+            assert page.locator("[data-test=filter-bar__apply-button]").is_disabled()
             boxes = page.locator("[data-test=dashboard-component-chart-holder]")
             assert boxes.count() == len(charts)
             bottom = page.evaluate(
@@ -279,7 +280,7 @@ def test_every_dashboard_opens(pack: Superset, address: str) -> None:
                 ".map(each => each.getBoundingClientRect().bottom))"
             )
             clip: FloatRect = {"x": 0, "y": 0, "width": 1600, "height": bottom + 16}
-            page.screenshot(path=IMAGES / f"superset-{name}.png", clip=clip, full_page=True)
+            page.screenshot(path=IMAGES / f"superset-{name}.png", clip=clip)
             assert refused == []
             text = page.inner_text("body")
             assert [failure for failure in FAILURES if failure in text] == []
