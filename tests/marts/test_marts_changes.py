@@ -94,6 +94,7 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
     # The curve of the show has 161 days up to today. All of them change: one ticket fewer from
     # December on, and a smaller final number of tickets.
     assert changed.pop("fact_qtickets_sales_pace") == (161, 161)
+    assert changed.pop("int_qtickets_show_curves") == (161, 161)
     assert changed.pop("fact_qtickets_refunds_daily") == (0, 1)
     # The December entry keeps its amount, and has a newer `_ver`. The refund and what was kept of
     # it are new entries in March.
@@ -106,6 +107,9 @@ def test_a_late_refund_changes_the_rows_it_should_and_no_other(story: Story) -> 
         "fact_qtickets_sales_daily": (1, 1),
         "fact_qtickets_sales_utm_daily": (1, 1),
         "fact_qtickets_inventory_by_show": (1, 1),
+        "int_qtickets_forecast_points": (1, 1),
+        "int_qtickets_forecasts": (1, 1),
+        "fact_qtickets_forecast": (1, 1),
         "fact_qtickets_attendance": (1, 1),
         "dim_buyers": (1, 1),
         "v_qtickets_sales_utm_daily": (1, 1),

@@ -1,0 +1,127 @@
+"""The models of the forecast, run on simulated worlds.
+
+The SQL is that of `dbt_project/`, rendered by Jinja without dbt, which would need a minute for all
+worlds.
+"""
+
+from datetime import date
+from functools import cache
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from jinja2 import Environment
+
+from pipelines.configuration.environment import DBT_PROJECT
+
+from .worlds import LAST_SHOW, World
+
+MODELS = (
+    "intermediate/int_qtickets_show_curves",
+    "intermediate/int_qtickets_forecast_points",
+    "intermediate/int_qtickets_forecasts",
+)
+TODAY = date(LAST_SHOW.year + 1, 1, 1)
+
+LIMITS = {"max_memory_usage": 1_000_000_000, "max_threads": 2}
+
+TABLES = (
+    "CREATE OR REPLACE TABLE {prefix}fact_qtickets_tickets (show_id Int64, currency LowCardinality("
+    "String), sales_date Date, ticket_state LowCardinality(String), quantity UInt32, amount "
+    "Decimal(18, 2), refund_ts Nullable(Date), cancellation_ts Nullable(Date)"
+    ") ORDER BY show_id",
+    "CREATE OR REPLACE TABLE {prefix}dim_shows (show_id Int64, event_id String, city String, "
+    "start_date Nullable(Date), end_date Nullable(Date), sale_start_ts Nullable(Date), "
+    "is_deleted UInt8, is_over UInt8) ORDER BY show_id",
+    "CREATE OR REPLACE TABLE {prefix}fact_qtickets_inventory_by_show (show_id Int64, "
+    "tickets_total Nullable(UInt64)) ORDER BY show_id",
+)
+
+
+class _ReturnedError(Exception):
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+@cache
+def _constants() -> dict[str, Any]:
+    def give(value: Any) -> Any:
+        raise _ReturnedError(value)
+
+    text = (DBT_PROJECT / "macros" / "forecast.sql").read_text(encoding="utf-8")
+    module = Environment().from_string(text, globals={"return": give}).module
+    try:
+        module.forecast_constants()  # type: ignore[attr-defined]
+    except _ReturnedError as returned:
+        return dict(returned.value)
+    raise ValueError("forecast_constants() returns nothing")
+
+
+def rendered(model: str, prefix: str, today: date, constants: dict[str, Any]) -> str:
+    """Return the SQL of a model as dbt would compile it."""
+    text = (DBT_PROJECT / "models" / f"{model}.sql").read_text(encoding="utf-8")
+    macros: dict[str, Any] = {
+        "config": lambda **_: "",
+        "ref": lambda name: f"{prefix}{name}",
+        "report_today": lambda: f"toDate('{today}')",
+        "report_date": lambda sql: f"toDate({sql})",
+        "forecast_constants": lambda: {**_constants(), **constants},
+    }
+    return Environment().from_string(text).render(**macros)
+
+
+def fill(client: Client, prefix: str, world: World, *, halls: bool = True) -> None:
+    """Create the tables that the models read, and fill them with `world`.
+
+    Without `halls`, no seats are known, as of past shows after a first installation.
+    """
+    for table in TABLES:
+        client.command(table.format(prefix=prefix))
+    client.insert(
+        f"{prefix}dim_shows",
+        [
+            (
+                show.show_id,
+                show.event_id,
+                show.city,
+                show.start_date,
+                show.end_date,
+                show.on_sale,
+                0,
+                show.end_date < TODAY,
+            )
+            for show in world.shows
+        ],
+    )
+    client.insert(
+        f"{prefix}fact_qtickets_inventory_by_show",
+        [(show.show_id, show.seats if halls else None) for show in world.shows],
+    )
+    client.insert(
+        f"{prefix}fact_qtickets_tickets",
+        [
+            (
+                sale.show_id,
+                "RUB",
+                sale.sold,
+                "refunded" if sale.ended else "sold",
+                sale.quantity,
+                sale.quantity * sale.price,
+                sale.ended,
+                None,
+            )
+            for sale in world.sales
+        ],
+    )
+
+
+def build(client: Client, prefix: str, constants: dict[str, Any] | None = None) -> None:
+    """Build the models of the forecast, on and into tables whose names begin with `prefix`.
+
+    A query that needs more memory than `LIMITS` fails.
+    """
+    for model in MODELS:
+        name = model.split("/")[-1]
+        sql = rendered(model, prefix, TODAY, constants or {})
+        create = f"CREATE OR REPLACE TABLE {prefix}{name} ENGINE MergeTree ORDER BY tuple()"
+        client.command(f"{create} AS {sql.strip()}", settings=LIMITS)
