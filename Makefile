@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 CHECK_PYTHON := $(PYTHON) deploy/check_python.py 'make PYTHON='
 BROWSER := $(VENV)/.browser
 
-.PHONY: help run verify test test-fast test-superset bench bi lint pins licences sbom audit check-deploy cassettes screenshots docs reference clickhouse clean
+.PHONY: help run verify test test-fast test-superset bench bi lint pins licences sbom audit check-deploy test-cluster cassettes screenshots docs reference clickhouse clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,14 @@ sbom: $(VENV)-check/.installed  ## write deploy/sbom.cdx.json, a CycloneDX list 
 
 audit: $(VENV)-check/.installed  ## look up known vulnerabilities of the pinned packages; needs network
 	@$(VENV)-check/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
+
+test-cluster: $(INSTALLED)  ## run tests/cluster on two replicas in Docker
+	docker compose --file deploy/cluster/docker-compose.yml up --detach --wait
+	QTICKETS_TEST_CLUSTER=127.0.0.1:18123:19000,127.0.0.1:28123:29000 \
+	QTICKETS_TEST_CLUSTER_USER=qtickets QTICKETS_TEST_CLUSTER_PASSWORD=for-tests-only \
+	QTICKETS_TEST_CLUSTER_CONTROL=deploy/cluster/control.sh \
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
+	docker compose --file deploy/cluster/docker-compose.yml down --volumes
 
 check-deploy: $(VENV)-check/.installed  ## run hadolint, docker compose, shellcheck, … on deploy/
 	@deploy/check.sh $(VENV)-check/bin

@@ -22,7 +22,7 @@ from dlt.destinations.impl.clickhouse.clickhouse import ClickHouseClient
 from dlt.destinations.impl.clickhouse.configuration import ClickHouseClientConfiguration
 from dlt.destinations.impl.clickhouse.sql_client import ClickHouseSqlClient
 
-from pipelines.warehouse.server import Warehouse
+from pipelines.warehouse.server import CLUSTER_SETTINGS, Warehouse
 
 
 @configspec
@@ -34,13 +34,17 @@ class RawDestinationConfiguration(ClickHouseClientConfiguration):
     cluster: str | None = None
 
     def on_resolved(self) -> None:
-        """Pass the verification of certificates to the driver of the native protocol."""
-        if self.credentials and self.credentials.secure:
-            query = dict(self.credentials.query or {})
+        """Pass the verification of certificates, and settings, to the native protocol's driver."""
+        if not self.credentials:
+            return
+        query = dict(self.credentials.query or {})
+        if self.credentials.secure:
             query["verify"] = str(self.verify).lower()
             if self.ca_cert:
                 query["ca_certs"] = self.ca_cert
-            self.credentials.query = query
+        if self.cluster:
+            query |= CLUSTER_SETTINGS
+        self.credentials.query = query
 
 
 class RawSqlClient(ClickHouseSqlClient):

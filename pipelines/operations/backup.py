@@ -48,6 +48,7 @@ def create(settings: Settings, name: str | None = None) -> str:
     """
     from pipelines.run_lock import exclusive_run
 
+    _require_shared_target(settings)
     now = datetime.now(timezone.utc)
     name = _valid_name(name or f"{now:%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03}Z")
     with (
@@ -85,6 +86,7 @@ def restore(settings: Settings, name: str, *, replace: bool) -> int:
     from pipelines.transform.dbt_build import build_marts
     from qtickets_source.rows.schema import TABLE_NAMES
 
+    _require_shared_target(settings)
     name = _valid_name(name)
     with exclusive_run(settings), open_warehouse(settings) as warehouse:
         warehouse.create_databases()
@@ -186,6 +188,22 @@ def _tables(client: Client, warehouse: Warehouse) -> list[TableName]:
         },
     ).result_rows
     return [TableName(str(database), str(table)) for database, table in rows]
+
+
+def _require_shared_target(settings: Settings) -> None:
+    """Check that all replicas of a cluster can reach the target of backups.
+
+    Raises:
+        ConfigurationError: It is a place on the disk of each server.
+    """
+    target = settings.qtickets_backup_target
+    place = target.get_secret_value() if target else "File('{name}')"
+    if settings.clickhouse_cluster and re.match(r"(File|Disk|Memory|Null)\(", place):
+        raise ConfigurationError(
+            "A backup of a cluster needs a place that every replica reaches, such as"
+            " S3('https://…/{name}', 'key', 'secret'): on its own disk each replica would find a"
+            " part of it. Set QTICKETS_BACKUP_TARGET. Nothing was backed up."
+        )
 
 
 def _target(settings: Settings, name: str) -> str:

@@ -27,7 +27,7 @@ from pipelines.operations.checks.runs import (
 )
 from pipelines.operations.checks.service import check_service
 from pipelines.warehouse.job_log import JOB_TABLES
-from pipelines.warehouse.server import Warehouse, open_warehouse
+from pipelines.warehouse.server import Warehouse, describe_missing, open_warehouse
 
 SECONDS = 20
 """How long the service and ClickHouse may take, side by side. Monitors give up after 30 s."""
@@ -86,8 +86,18 @@ def _check_clickhouse(settings: Settings, warehouse: Warehouse, now: datetime) -
             except ClickHouseError as error:
                 return [Check(name, "error", str(error))]
 
+        if warehouse.cluster:
+            yield from guarded("cluster", lambda: [_check_replicas(warehouse)])
         yield from guarded("server_disk", lambda: check_server_disks(settings, client))
         yield from guarded("data", lambda: _check_data(settings, warehouse, client, now))
+
+
+def _check_replicas(warehouse: Warehouse) -> Check:
+    missing = warehouse.missing_replicas()
+    if missing:
+        text = describe_missing(missing, warehouse.cluster or "")
+        return Check("cluster", "error", text, {"missing": missing})
+    return Check("cluster", "ok", f"Every replica of cluster {warehouse.cluster} answers.")
 
 
 def _check_data(

@@ -21,6 +21,11 @@ _MESSAGES = (
         " its authority, and CLICKHOUSE_HOST to the name in the server's certificate.",
     ),
     (
+        r"Code: (?:159|279)\b|ALL_CONNECTION_TRIES_FAILED",
+        "{where}: a replica of the cluster does not answer. `check` names it; start it, and the"
+        " next run continues.",
+    ),
+    (
         r"\[SSL",
         "{where} does not speak TLS. Check CLICKHOUSE_PORT (HTTPS) and CLICKHOUSE_SECURE.",
     ),

@@ -3,12 +3,14 @@
 Both are a `Warehouse`: an address with logins. No other module depends on which one it is.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import clickhouse_connect
 import urllib3
@@ -20,6 +22,8 @@ from local_clickhouse import LocalClickHouseError, running_server
 from pipelines.configuration.environment import Settings
 from pipelines.errors import ClickHouseError, ConfigurationError
 from pipelines.warehouse.error_messages import error_message
+
+logger = logging.getLogger(__name__)
 
 UNFINISHED_MOVE = "_unfinished_move"
 """A table among the raw ones while `move` copies into them; a killed move leaves it."""
@@ -122,6 +126,8 @@ class Warehouse:
         """
         if self.cluster:
             self._check_cluster(self.cluster)
+            if missing := self.missing_replicas():
+                logger.warning("%s", describe_missing(missing, self.cluster))
         self.create_databases()
         if not by_move and self.has_unfinished_move():
             raise ConfigurationError(
@@ -170,6 +176,36 @@ class Warehouse:
                 " cluster of one shard."
             )
 
+    def missing_replicas(self) -> list[str]:
+        """Return the address of each replica of the cluster that does not answer.
+
+        Raises:
+            ClickHouseError: As `connect`.
+        """
+        if not self.cluster:
+            return []
+        with self.connect(self.transformer) as client:
+            replicas = client.query(
+                "SELECT host_name, port FROM system.clusters WHERE cluster = {cluster:String}"
+                " ORDER BY shard_num, replica_num",
+                parameters={"cluster": self.cluster},
+            ).result_rows
+            # Each replica counts as a shard, in the order of the configuration.
+            answering = client.query(
+                f"SELECT DISTINCT _shard_num FROM clusterAllReplicas('{self.cluster}', system.one)",  # noqa: S608
+                settings={
+                    "skip_unavailable_shards": 1,
+                    "connect_timeout_with_failover_ms": 3000,
+                    "receive_timeout": 5,
+                },
+            ).result_rows
+        numbers = {int(number) for (number,) in answering}
+        return [
+            f"{host}:{port}"
+            for number, (host, port) in enumerate(replicas, start=1)
+            if number not in numbers
+        ]
+
     def has_unfinished_move(self) -> bool:
         """Return whether a move into these databases was interrupted."""
         with self.connect(self.loader) as client:
@@ -197,6 +233,25 @@ class Warehouse:
             client.command(f"DROP DATABASE IF EXISTS {audit}{self.on_cluster} SYNC")
 
 
+def describe_missing(replicas: list[str], cluster: str) -> str:
+    """Return a sentence about replicas that do not answer."""
+    subject = "Replica" if len(replicas) == 1 else "Replicas"
+    verb = "does" if len(replicas) == 1 else "do"
+    return (
+        f"{subject} {', '.join(replicas)} of cluster {cluster} {verb} not answer. Runs go on"
+        " without it, and it catches up by itself when it is started again."
+    )
+
+
+CLUSTER_SETTINGS: dict[str, Any] = {
+    # ON CLUSTER waits for the replicas that are up; one that is down makes up for it later.
+    "distributed_ddl_output_mode": "null_status_on_timeout_only_active",
+    # Seconds. One that has just died counts as up for half a minute.
+    "distributed_ddl_task_timeout": 15,
+}
+"""Settings of every connection; without a cluster they mean nothing."""
+
+
 @cache
 def _client(warehouse: Warehouse, login: Login) -> Client:
     """Return the one client of a login: a new client first queries a thousand settings."""
@@ -211,7 +266,7 @@ def _client(warehouse: Warehouse, login: Login) -> Client:
         connect_timeout=10,
         autogenerate_session_id=False,
         # Behind a load balancer (ClickHouse Cloud) each request may reach another replica.
-        settings={"select_sequential_consistency": 1},
+        settings={"select_sequential_consistency": 1} | CLUSTER_SETTINGS,
     )
 
 

@@ -433,11 +433,14 @@ class Cluster:
         self.statements.append(re.sub(r"/\*.*?\*/|--[^\n]*", "", statement, flags=re.S))
         if "SYSTEM SYNC REPLICA" in statement:
             return "SELECT 1"
-        known = f"(SELECT '{CLUSTER}' AS cluster, arrayJoin(range({self.shards})) AS shard_num)"
+        known = (
+            f"(SELECT '{CLUSTER}' AS cluster, arrayJoin(range({self.shards})) AS shard_num,"
+            " 1 AS replica_num, 'localhost' AS host_name, 9000 AS port)"
+        )
         for pattern, replacement in (
             (rf"ON CLUSTER\s+([`\"]){CLUSTER}\1", ""),
             (r"Replicated(\w*MergeTree)", r"\1"),
-            (rf"clusterAllReplicas\(\"{CLUSTER}\", (system\.\w+)\)", r"\1"),
+            (rf"clusterAllReplicas\([\"']{CLUSTER}[\"'], (system\.\w+)\)", r"\1"),
             (r"\b_shard_num\b", "1"),
             (r"FROM system\.clusters", f"FROM {known}"),
             (r"select engine from", "select concat('Replicated', engine) from"),

@@ -1,0 +1,1 @@
+"""Tests on a replicated cluster, which the environment names; skipped without one."""
