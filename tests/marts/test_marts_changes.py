@@ -236,6 +236,25 @@ def test_a_ticket_that_an_exchange_moved_to_another_order_counts_there_only(
     assert run.statuses["no_ticket_is_sold_twice_fact_qtickets_tickets_"] == "warn"
 
 
+def test_dates_that_no_column_holds_become_the_last_one_and_are_reported(
+    world: MartsWorld,
+) -> None:
+    world.empty_raw()
+    world.insert("events", event(1))
+    world.insert("shows", show(11, finish_date="9999-12-31 00:00:00"))
+    world.order(1, "2150-01-01 10:00:00", ticket("100"))
+
+    run = world.dbt("build", "--select", "+fact_qtickets_tickets", "+dim_shows")
+
+    assert run.success, run
+    for what in ("sale", "show"):
+        assert run.statuses[f"no_{what}_in_a_year_that_no_column_holds"] == "warn"
+    sold = world.row("SELECT sales_date, toYear(sale_ts) AS year FROM zakaz.fact_qtickets_tickets")
+    assert sold == {"sales_date": date(2149, 6, 6), "year": 2106}
+    ends = world.row("SELECT end_date, toYear(end_ts) AS year, is_over FROM zakaz.dim_shows")
+    assert ends == {"end_date": date(2149, 6, 6), "year": 2106, "is_over": 0}
+
+
 @pytest.mark.parametrize(
     ("zone", "now", "dates", "sold_today"),
     [
