@@ -233,6 +233,10 @@ class Resident:
             late = [order for order in done.not_found if ended - order.first_at > LISTED_WITHIN]
             self._spool.done(late, began)
             self._spool.tried([o for o in done.not_found if o not in late], began)
+        except BusyError:
+            # A run by cron or by hand, which finds these orders too.
+            self._drain_not_before = time.time() + RETRY_AFTER[0]
+            return
         except (RunError, SpoolError) as error:
             self._drain_failed(str(error))
             if isinstance(error, RunError):
