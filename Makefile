@@ -32,10 +32,11 @@ $(VENV)-superset/.installed: deploy/requirements-superset.txt
 	@$(VENV)-superset/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-bi: $(INSTALLED)  ## write bi/datalens-workbook.json, bi/superset.zip and docs/measures.md from bi/definition
+bi: $(INSTALLED)  ## write bi/datalens-workbook.json, bi/superset.zip, docs/measures.md and the page's explanations
 	@$(BIN)/python -m bi datalens
 	@$(BIN)/python -m bi superset
 	@$(BIN)/python -m bi measures
+	@$(BIN)/python -m bi page
 
 bench: $(INSTALLED)  ## measure speed and memory, compared with other implementations
 	@$(BIN)/python -m benchmarks $(ARGS)

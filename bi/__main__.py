@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from bi import datalens, measures, superset
+from bi import datalens, measures, page, superset
 from bi.definition import LANGUAGES, PROJECT, definition
 from bi.options import Options
 
 WORKBOOK = PROJECT / "bi" / "datalens-workbook.json"
 PACK = PROJECT / "bi" / "superset.zip"
 MEASURES = PROJECT / "docs" / "measures.md"
+PAGE = PROJECT / "dashboard" / "script" / "measures.js"
 DEFAULTS = Options()
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -78,6 +79,14 @@ def write_measures(
 ) -> None:
     """Write docs/measures.md."""
     _write(output, measures.document(definition()))
+
+
+@app.command("page")
+def write_page(
+    output: Annotated[Path, typer.Option(help="File to write.")] = PAGE,
+) -> None:
+    """Write the explanations of the page."""
+    _write(output, page.script(definition()))
 
 
 def _check_language(language: str) -> None:

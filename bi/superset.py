@@ -273,7 +273,8 @@ class _Pack:
         metrics = [f"measure_{each.id}" for each in chart.measures]
         order = [[f"measure_{chart.sort}", False]] if chart.sort else []
         if not order and chart.x:
-            order = [[f"dim_{chart.x}", not chart.descending_x]]
+            # Superset 6.1 does not turn the axis of a chart with several lines around.
+            order = [[f"dim_{chart.x}", True]]
         elif not order and columns:
             order = [[columns[0], True]]
         filters = [
@@ -324,15 +325,6 @@ class _Pack:
             }
         elif chart.kind == "column":
             params |= {"orientation": "vertical", "stack": "Stack" if chart.color else None}
-        elif chart.descending_x:
-            params |= {
-                "xAxisForceCategorical": True,
-                "x_axis_sort": x,
-                "x_axis_sort_asc": False,
-                # The same, of a chart with several lines.
-                "x_axis_sort_series": "name",
-                "x_axis_sort_series_ascending": False,
-            }
         return params
 
     # Dashboards

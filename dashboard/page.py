@@ -20,7 +20,7 @@ from .options import PageOptions
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = """
-    texts days format data preferences state charts
+    texts measures days format data preferences state charts
     components/element components/panel components/table components/indicators components/ranking
     sections/header sections/alerts sections/live sections/filters sections/totals
     sections/sales_by_day sections/cities sections/sources sections/events sections/pace

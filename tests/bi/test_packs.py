@@ -9,8 +9,8 @@ import pytest
 import yaml
 from datalens_sdk.domain.dashboard_validate import validate_dashboard
 
-from bi import datalens, measures
-from bi.__main__ import MEASURES, WORKBOOK
+from bi import datalens, measures, page
+from bi.__main__ import MEASURES, PAGE, WORKBOOK
 from bi.definition import (
     FOLDER,
     LANGUAGES,
@@ -46,6 +46,7 @@ def test_the_committed_files_are_those_that_the_definition_makes() -> None:
     workbook = datalens.workbook(DEFINITION, Options())
     assert WORKBOOK.read_text() == workbook, "stale: run `python -m bi datalens`"
     assert MEASURES.read_text() == measures.document(DEFINITION), "run `python -m bi measures`"
+    assert PAGE.read_text() == page.script(DEFINITION), "stale: run `python -m bi page`"
 
 
 def test_options_change_the_connection_and_no_password_is_in_the_file() -> None:
