@@ -68,6 +68,21 @@ class BusyError(RunError):
     exit_code = ExitCode.BUSY
 
 
+def system_error(error: BaseException) -> ConfigurationError | None:
+    """Return the error for what the operating system refused; None for any other cause."""
+    if isinstance(error, MemoryError):
+        return ConfigurationError(
+            "There is not enough memory. Allow the command more (ulimit -v, the limit of the"
+            " container or of the unit); nothing is lost, the next run repeats what is missing."
+        )
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return ConfigurationError(
+            f"{error.filename}: {os.strerror(error.errno)}. Check the owner and the mode of this"
+            " path, and QTICKETS_HOME; the next run repeats what is missing."
+        )
+    return None
+
+
 def disk_full(error: BaseException, folder: Path) -> ConfigurationError | None:
     """Return the error for a disk or quota that is full; None for any other cause."""
     if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG):

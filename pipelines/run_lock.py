@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.configuration.environment import Settings
 from pipelines.errors import BusyError, ConfigurationError
+from pipelines.process import ENDING_SIGNALS
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def exclusive_run(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: the run is recorded, the lock is freed.
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does: it is recorded, the lock is freed.
 
     The process exits a second later even if a thread still waits for the service.
     """
@@ -46,8 +47,11 @@ def interruptible() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    is_main = current_thread() is main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if is_main else None
+    before = {}
+    if current_thread() is main_thread():
+        for number in ENDING_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt)
     try:
         yield
     except KeyboardInterrupt:
@@ -56,5 +60,5 @@ def interruptible() -> Iterator[None]:
         leave.start()
         raise
     finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

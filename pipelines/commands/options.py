@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipelines.commands.exit_codes import INTERRUPTED
-from pipelines.errors import ConfigurationError, RunError
+from pipelines.errors import ConfigurationError, RunError, system_error
 from pipelines.logs import set_up_logs
 
 if TYPE_CHECKING:
@@ -149,11 +149,20 @@ def one_line_errors(*, verbose: bool) -> Iterator[None]:
     try:
         yield
     except RunError as error:
-        if verbose:
-            logging.getLogger("pipelines").exception("the command failed")
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]{error.heading}:[/] {escape(str(error))}")
+        _print_error(error, verbose=verbose)
         raise typer.Exit(int(error.exit_code)) from None
+    except (OSError, MemoryError) as error:
+        if not (found := system_error(error)):
+            raise
+        _print_error(found, verbose=verbose)
+        raise typer.Exit(int(found.exit_code)) from None
     except KeyboardInterrupt:
         print("Interrupted; the next run continues.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _print_error(error: RunError, *, verbose: bool) -> None:
+    if verbose:
+        logging.getLogger("pipelines").exception("the command failed")
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]{error.heading}:[/] {escape(str(error))}")

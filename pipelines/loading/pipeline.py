@@ -256,6 +256,14 @@ def translated_errors(warehouse: Warehouse | None, folder: Path) -> Iterator[Non
                 ) from error
             if isinstance(cause, ConfigurationException):
                 raise RunError(f"dlt's configuration: {cause}") from error
+        # Connections to the service raise errors of the source, so this one is ClickHouse's.
+        if warehouse and any(isinstance(c, EOFError | ConnectionError) for c in _causes(error)):
+            raise ClickHouseError(
+                f"Loading the raw tables failed. ClickHouse at {warehouse.host}:"
+                f"{warehouse.native_port} (native protocol) closed the connection. Check that the"
+                " server is up; the next run repeats what is missing.",
+                cause="native connection",
+            ) from error
         raise
 
 

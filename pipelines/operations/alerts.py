@@ -20,7 +20,14 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from filelock import FileLock, Timeout
 
 from pipelines.configuration.environment import AlertSettings, Settings, read_alert_settings
-from pipelines.errors import BusyError, ConfigurationError, ExitCode, RowsLeftOut, RunError
+from pipelines.errors import (
+    BusyError,
+    ConfigurationError,
+    ExitCode,
+    RowsLeftOut,
+    RunError,
+    system_error,
+)
 from pipelines.operations.checks.health import Health
 from pipelines.operations.incidents import (
     DIGEST,
@@ -69,6 +76,9 @@ def alerting(settings: AlertSettings) -> Iterator[None]:
         raise
     except Exception as error:
         ping(settings, succeeded=False)
+        if found := system_error(error):
+            _send_alerts(settings, RunFailed(int(found.exit_code), str(found)))
+            raise found from error
         _send_alerts(settings, RunFailed(int(ExitCode.BUG), f"{type(error).__name__}: a bug"))
         raise
     ping(settings, succeeded=True)

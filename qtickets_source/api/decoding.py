@@ -20,6 +20,8 @@ def decode_json(content: bytes) -> Any:
     """
     try:
         return _exact.decode(content)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
     except ValueError:
         # Python's own decoder accepts what a strict one refuses: a lone surrogate, left by a
         # truncated string, and a byte order mark.

@@ -46,7 +46,7 @@ def decode_order_page(content: bytes) -> Any:
     """
     try:
         page = _orders.decode(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return decode_json(content)
     for order in page.data:
         for ticket in order.baskets:

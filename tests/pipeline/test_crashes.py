@@ -248,7 +248,9 @@ def test_the_working_folder_may_be_missing_old_or_corrupt(
 # Signals ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"]
+)
 @pytest.mark.parametrize("phase", ["load", "marts"])
 def test_a_run_stops_on_a_signal_with_one_line_and_the_next_is_right(
     phase: str, number: int, runs: RunLauncher, mortal: LocalServer, world: World

@@ -1,13 +1,16 @@
 """The program: subcommands, options that all of them share, and `DRY_RUN=true`."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from pipelines.commands.offline import with_cassette
+from pipelines.commands.options import one_line_errors
 from pipelines.commands.program import COMMANDS
 from pipelines.configuration.environment import CASSETTE
 from pipelines.qtickets import app
@@ -163,3 +166,50 @@ def test_help_begins_with_five_commands_and_imports_little() -> None:
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "typer" in imported
     assert not {"dlt", "dbt", "pyarrow", "clickhouse_connect", "pydantic_settings"} & imported
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_signal_while_modules_are_imported_ends_the_command_quietly(
+    tmp_path: Path, number: int
+) -> None:
+    (tmp_path / "typer.py").write_text(
+        "import time\nprint('importing', flush=True)\ntime.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, PROJECT / "pipelines" / "qtickets.py", "config"],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied", "/var/lib/qtickets/x"), "/var/lib/qtickets/x:"),
+        (OSError(30, "Read-only file system", "/mnt/home"), "/mnt/home: Read-only file system"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as exited, one_line_errors(verbose=False):
+        raise error
+
+    assert exited.value.exit_code == 2
+    printed = capsys.readouterr().err
+    assert words in printed
+    assert "Traceback" not in printed
+
+
+def test_other_errors_of_connections_stay_bugs() -> None:
+    with pytest.raises(ConnectionError), one_line_errors(verbose=False):
+        raise ConnectionError("not of the system")

@@ -8,6 +8,7 @@ clauses that only a cluster understands.
 import re
 import select
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -563,3 +564,45 @@ def test_a_single_server_gets_no_cluster_clauses(server: LocalServer) -> None:
     with open_warehouse(Settings(clickhouse_host="x")) as warehouse:
         assert isinstance(warehouse, Warehouse)
         assert (warehouse.on_cluster, warehouse.engine("MergeTree")) == ("", "MergeTree")
+
+
+def test_a_native_connection_that_is_lost_during_a_load_is_an_error_of_clickhouse(
+    plain: dict[str, str], empty_server: LocalServer
+) -> None:
+    with lossy_proxy(empty_server.native_port, after_bytes=6_000) as port:
+        result = CliRunner().invoke(
+            app, ["run", "--skip-marts"], env=plain | {"CLICKHOUSE_NATIVE_PORT": str(port)}
+        )
+
+    assert result.exit_code == 4, result.output
+    assert "bug" not in result.output
+    assert CliRunner().invoke(app, ["run", "--skip-marts"], env=plain).exit_code == 0
+
+
+@contextmanager
+def lossy_proxy(port: int, after_bytes: int) -> Iterator[int]:
+    """Forward connections to a local port, and close each after a number of bytes sent to it."""
+
+    class Forward(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            sent = 0
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                while sent < after_bytes:
+                    ready, _, _ = select.select([self.request, server], [], [], 30)
+                    for source in ready:
+                        data = source.recv(4096)
+                        if not data:
+                            return
+                        if source is self.request:
+                            sent += len(data)
+                            server.sendall(data)
+                        else:
+                            self.request.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as proxy:
+        proxy.daemon_threads = True
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            yield proxy.server_address[1]
+        finally:
+            proxy.shutdown()

@@ -1,6 +1,7 @@
 """Orders decoded as records give the same rows as orders decoded as dicts, for any values."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -125,3 +126,9 @@ def test_invalid_utf_8_is_reported_as_invalid_json() -> None:
     # The value is decoded only when the tables need it.
     assert all(isinstance(row, Record) for row in rows)
     assert "a page of orders is not JSON: 'utf-8' codec" in outcome(content, decode_order_page)[0]
+
+
+@pytest.mark.parametrize("decode", [decode_json, decode_order_page])
+def test_json_that_is_nested_without_end_is_no_json(decode: Callable[[bytes], Any]) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode(b'{"data": ' + b"[" * 200_000 + b"]" * 200_000 + b"}")
