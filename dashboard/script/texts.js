@@ -81,6 +81,10 @@ const TEXTS = {
     compared_city:
       "Сравнение: {n} показ в этом городе|Сравнение: {n} показа в этом городе"
       + "|Сравнение: {n} показов в этом городе",
+    forecast_of: "Прогноз: {n}",
+    forecast_error: "за {n} дн. до показа ошибка",
+    forecast_shows: "на {n} прошедшем показе|на {n} прошедших показах|на {n} прошедших показах",
+    forecast_untested: "ошибка ещё неизвестна",
     compared_none: "Меньше трёх похожих прошедших показов",
     no_pace: "Нет показов в продаже с проданными билетами",
 
@@ -188,6 +192,10 @@ const TEXTS = {
     pace_axis: "Days to show",
     compared_event: "Compared with {n} show of this event|Compared with {n} shows of this event",
     compared_city: "Compared with {n} show in this city|Compared with {n} shows in this city",
+    forecast_of: "Forecast: {n}",
+    forecast_error: "at {n} days, off by",
+    forecast_shows: "on {n} past show|on {n} past shows",
+    forecast_untested: "its error is not known yet",
     compared_none: "Fewer than three similar past shows",
     no_pace: "No shows on sale with tickets sold",
 

@@ -360,6 +360,8 @@ def test_a_show_is_compared_with_at_least_three_past_shows_of_its_event(world: M
         world.order(id_ + 50, "2026-03-20 09:00:00", ticket("9", id_, quantity=late), event_id=50)
     for id_, event_id in ((504, 50), (511, 51)):
         world.order(id_, MARCH_30, ticket("9", id_, quantity=6), event_id=event_id)
+    # An earlier payment: shows that sell in the week of the first payment may have sold before it.
+    world.order(500, "2026-02-01 09:00:00", ticket("9", 599))
     world.build_models("--select", "+fact_qtickets_sales_pace")
 
     curve = {

@@ -75,13 +75,26 @@ function paceFigure(page, show) {
   return element("figure", {},
     element("figcaption", {},
       element("b", {}, data.events[show.event].name),
-      element("small", { class: "muted block" }, `${showTime(format, show)} · `, comparison)),
+      element("small", { class: "muted block" }, `${showTime(format, show)} · `, comparison),
+      element("small", { class: "muted block" }, forecastText(page, show))),
     element("p", { class: "axis" },
       page.text("tickets_axis"),
       legend("accent", "this_show"),
       show.typical === null ? null : legend("typical", "typical_line")),
     host,
     element("p", { class: "axis end" }, page.text("pace_axis")));
+}
+
+// The forecast with its interval, and how far such forecasts were off on past shows.
+function forecastText(page, show) {
+  const { format } = page;
+  if (show.expected === null) return "";
+  const range = `${format.number(show.expected_low)}–${format.number(show.expected_high)}`;
+  const error = show.error_shows
+    ? `${page.text("forecast_error", show.error_days)} ${format.percent(show.error)} `
+      + format.plural("forecast_shows", show.error_shows)
+    : page.text("forecast_untested");
+  return `${page.text("forecast_of", format.number(show.expected))} (${range}) · ${error}`;
 }
 
 // Shows without a time have their day only.

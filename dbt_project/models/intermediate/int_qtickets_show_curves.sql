@@ -77,7 +77,7 @@ curves as (
         any(shows.first_day) as show_date,
         any(shows.last_day) as last_day,
         any(shows.is_over) as is_over,
-        coalesce(any(shows.sale_start_date), min(days.entry_date)) as on_sale_date,
+        assumeNotNull(coalesce(any(shows.sale_start_date), min(days.entry_date))) as on_sale_date,
         any(shows.sale_start_date) is null as is_start_guessed,
         sum(days.day_tickets) as final_tickets,
         sum(days.day_money) as final_money,
@@ -113,8 +113,7 @@ select
     last_day,
     is_over,
     on_sale_date,
-    toUInt8(on_sale_date + if(is_start_guessed, 7, 0) > (select first_loaded_date from loaded)
-        or (not is_start_guessed and on_sale_date = (select first_loaded_date from loaded))) as is_complete,
+    toUInt8(on_sale_date >= assumeNotNull((select first_loaded_date from loaded)) + if(is_start_guessed, 7, 0)) as is_complete,
     days_left,
     greatest(sum(new_tickets) over so_far, 0) as tickets_so_far,
     toDecimal64(greatest(sum(new_money) over so_far, 0), 2) as revenue_so_far,
