@@ -10,7 +10,7 @@ plans as (
     select plans_of_events.event_id as event_id, plans_of_events.plan_tickets as plan_tickets
     from (
         select event_id, sum(plan_sales.plan_tickets) as plan_tickets
-        from {{ ref('plan_sales') }} as plan_sales
+        from {{ ref(var('plan_sales_project', 'qtickets'), 'plan_sales') }} as plan_sales
         group by event_id
     ) as plans_of_events
     inner join (
