@@ -18,13 +18,13 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
         world.insert("events", event(1))
         days = {11: "2026-01-10", 12: "2026-01-20", 13: "2026-02-10", 14: "2026-02-20"}
         for show_id, day in days.items():
-            times = {"start_date": f"{day} 16:00:00", "finish_date": f"{day} 18:00:00"}
+            times: Row = {"start_date": f"{day} 16:00:00", "finish_date": f"{day} 18:00:00"}
             world.insert("shows", show(show_id, **times))
             world.order(show_id, f"{day} 10:00:00", ticket("500", show_id, quantity=10))
         # The first payment that was loaded: earlier ones of this show may be missing.
         world.order(90, "2025-12-01 10:00:00", ticket("500", 14, quantity=10))
         world.order(91, "2026-01-10 11:00:00", ticket("9", 11), currency_id="USD")
-        run = {"start_date": "2026-03-20 16:00:00", "finish_date": "2026-03-30 16:00:00"}
+        run: Row = {"start_date": "2026-03-20 16:00:00", "finish_date": "2026-03-30 16:00:00"}
         world.insert("shows", show(RUNNING, **run))
         world.order(RUNNING, "2026-03-27 10:00:00", ticket("500", RUNNING, quantity=7))
         world.build("--select", "+fact_qtickets_sales_pace", now=NOW)
