@@ -335,6 +335,8 @@ def test_each_table_equals_its_mart(marts: Marts, open_page: Opener) -> None:
     page.click("summary >> nth=0")
     by_day = mart(f"{sold}, sum(orders) AS orders", "fact_qtickets_sales_daily", "sales_date",
                   "sales_date")  # fmt: skip
+    # It is filled when it opens, in a later turn of the browser.
+    page.wait_for_selector("[data-table='days'] tbody tr")
     shown = table(page, "days")
     assert len(shown) == 30
     assert _sold(shown) == _sold(by_day)
