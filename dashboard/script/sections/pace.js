@@ -91,8 +91,10 @@ function forecastText(page, show) {
   if (show.expected === null) return "";
   const range = `${format.number(show.expected_low)}–${format.number(show.expected_high)}`;
   const error = show.error_shows
-    ? `${page.text("forecast_error", show.error_days)} ${format.percent(show.error)} `
-      + format.plural("forecast_shows", show.error_shows)
+    ? [
+      page.text("forecast_error", show.error_days), format.percent(show.error),
+      format.plural("forecast_shows", show.error_shows),
+    ].join(" ")
     : page.text("forecast_untested");
   return `${page.text("forecast_of", format.number(show.expected))} (${range}) · ${error}`;
 }
