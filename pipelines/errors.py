@@ -25,6 +25,10 @@ class ExitCode(IntEnum):
     """Another run is in progress (EX_TEMPFAIL: try again later)."""
 
 
+INTERRUPTED = 130
+"""The exit code after a signal: 128 and the number of Ctrl-C's."""
+
+
 class RunError(Exception):
     """An error that ends a run.
 

@@ -2,27 +2,8 @@
 
 import gc
 import os
-import signal
 import sys
 from importlib.abc import MetaPathFinder
-
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that end the command as Ctrl-C does."""
-
-
-def interrupt_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does.
-
-    A signal that is ignored, as by nohup, stays ignored.
-    """
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in ENDING_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
 
 
 class _WithoutPandas(MetaPathFinder):

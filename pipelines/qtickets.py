@@ -14,7 +14,8 @@ if __name__ == "__main__":
 
 from pipelines.commands.command import PROGRAM
 from pipelines.commands.program import app
-from pipelines.process import interrupt_by_signals, tune_process
+from pipelines.process import tune_process
+from pipelines.signals import interrupt_by_signals
 
 __all__ = ["app"]
 

@@ -1,16 +1,15 @@
 """The lock that keeps runs apart, and the signals that end a run."""
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer, current_thread, main_thread
+from threading import Timer
 
 from filelock import FileLock, Timeout
 
 from pipelines.configuration.environment import Settings
-from pipelines.errors import BusyError, ConfigurationError
-from pipelines.process import ENDING_SIGNALS
+from pipelines.errors import INTERRUPTED, BusyError, ConfigurationError
+from pipelines.signals import ended_by_signals, interrupt
 
 
 @contextmanager
@@ -24,8 +23,7 @@ def exclusive_run(settings: Settings) -> Iterator[None]:
     lock = FileLock(settings.qtickets_home / "run.lock")
     try:
         settings.qtickets_home.mkdir(parents=True, exist_ok=True)
-        with lock.acquire(timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(
             f"Another run is in progress (it holds {settings.qtickets_home / 'run.lock'}). Nothing"
@@ -35,6 +33,10 @@ def exclusive_run(settings: Settings) -> Iterator[None]:
         raise ConfigurationError(
             f"QTICKETS_HOME {settings.qtickets_home} cannot be written: {error.strerror}."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -44,21 +46,11 @@ def interruptible() -> Iterator[None]:
     The process exits a second later even if a thread still waits for the service.
     """
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {}
-    if current_thread() is main_thread():
-        for number in ENDING_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        leave = Timer(1, os._exit, (130,))
-        leave.daemon = True
-        leave.start()
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with ended_by_signals(interrupt):
+        try:
+            yield
+        except KeyboardInterrupt:
+            leave = Timer(1, os._exit, (INTERRUPTED,))
+            leave.daemon = True
+            leave.start()
+            raise

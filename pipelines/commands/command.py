@@ -8,9 +8,9 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
-from pipelines.commands.exit_codes import INTERRUPTED, MEANINGS
+from pipelines.commands.exit_codes import MEANINGS
 from pipelines.commands.options import Options, one_line_errors
-from pipelines.errors import ExitCode
+from pipelines.errors import INTERRUPTED, ExitCode
 
 PROGRAM = "python pipelines/qtickets.py"
 

@@ -1,8 +1,6 @@
 """What each exit code means, for `--help` and the documentation."""
 
-from pipelines.errors import ExitCode
-
-INTERRUPTED = 130
+from pipelines.errors import INTERRUPTED, ExitCode
 
 MEANINGS: dict[int, str] = {
     ExitCode.OK: "done",

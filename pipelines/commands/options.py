@@ -14,8 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.commands.exit_codes import INTERRUPTED
-from pipelines.errors import ConfigurationError, RunError, system_error
+from pipelines.errors import INTERRUPTED, ConfigurationError, RunError, system_error
 from pipelines.logs import set_up_logs
 
 if TYPE_CHECKING:

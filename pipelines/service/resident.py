@@ -6,10 +6,7 @@ by hand excludes a drain too.
 """
 
 import logging
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -27,6 +24,7 @@ from pipelines.service.memory import release_memory
 from pipelines.service.missed import count_missed
 from pipelines.service.spool import KEPT_SECONDS, PendingOrder, Spool, SpoolError
 from pipelines.service.status import LastRun, Status
+from pipelines.signals import ended_by_signals
 from pipelines.summary import summarise
 from qtickets_source.hints import IDS_PER_REQUEST
 
@@ -95,7 +93,8 @@ class Resident:
         Raises:
             ClickHouseError: The embedded ClickHouse has ended; a new process starts it again.
         """
-        with self._stopped_by_sigterm():
+        # Between two runs; within one, a signal interrupts it.
+        with ended_by_signals(self.stop):
             status, worked_at = self._status, time.time()
             while not self._is_stopping:
                 self._woken.clear()
@@ -113,15 +112,6 @@ class Resident:
                     return
                 else:
                     worked_at = now  # Hints that are not due yet.
-
-    @contextmanager
-    def _stopped_by_sigterm(self) -> Iterator[None]:
-        """Let SIGTERM end the process between two runs; within a run it interrupts the run."""
-        before = signal.signal(signal.SIGTERM, lambda *_: self.stop())
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
     # -- runs -----------------------------------------------------------------------------------
 

@@ -1,10 +1,8 @@
 """The main thread of `serve`: it starts a worker when there is work, and ends it at a signal."""
 
 import multiprocessing
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,6 +12,7 @@ from pipelines.errors import ClickHouseError, RunError
 from pipelines.service.spool import Spool, SpoolError
 from pipelines.service.status import LastRun, Status
 from pipelines.service.worker import WorkerJob, run_worker
+from pipelines.signals import ended_by_signals
 
 STOP_SECONDS = 20
 LOOKS_EVERY = 60.0
@@ -51,7 +50,7 @@ class Supervisor:
         Raises:
             RunError: The worker failed; a new process starts everything again.
         """
-        with self._stopped_by_sigterm():
+        with ended_by_signals(self.stop):
             while not self._is_stopping:
                 self._woken.clear()
                 pause = self._job.status.next_run - time.time()
@@ -59,14 +58,6 @@ class Supervisor:
                     self._work()
                 else:
                     self._woken.wait(min(pause, LOOKS_EVERY))
-
-    @contextmanager
-    def _stopped_by_sigterm(self) -> Iterator[None]:
-        before = signal.signal(signal.SIGTERM, lambda *_: self.stop())
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
 
     def _has_hints(self) -> bool:
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipelines.configuration.environment import Settings
-from pipelines.errors import RunError
+from pipelines.errors import INTERRUPTED, RunError
 from pipelines.loading.service import Service
 from pipelines.logs import set_up_logs
 from pipelines.process import tune_process
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pipelines.service.resident import Resident
 
 REPORT_SECONDS = 0.2
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

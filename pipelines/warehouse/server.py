@@ -235,16 +235,19 @@ class Warehouse:
 
 def describe_missing(replicas: list[str], cluster: str) -> str:
     """Return a sentence about replicas that do not answer."""
-    subject = "Replica" if len(replicas) == 1 else "Replicas"
-    verb = "does" if len(replicas) == 1 else "do"
+    if len(replicas) == 1:
+        return (
+            f"Replica {replicas[0]} of cluster {cluster} does not answer. Runs go on without it,"
+            " and it catches up by itself when it is started again."
+        )
     return (
-        f"{subject} {', '.join(replicas)} of cluster {cluster} {verb} not answer. Runs go on"
-        " without it, and it catches up by itself when it is started again."
+        f"Replicas {', '.join(replicas)} of cluster {cluster} do not answer. Runs go on without"
+        " them, and they catch up by themselves when they are started again."
     )
 
 
 CLUSTER_SETTINGS: dict[str, Any] = {
-    # ON CLUSTER waits for the replicas that are up; one that is down makes up for it later.
+    # ON CLUSTER waits for the replicas that are up; the others execute it when they start.
     "distributed_ddl_output_mode": "null_status_on_timeout_only_active",
     # Seconds. One that has just died counts as up for half a minute.
     "distributed_ddl_task_timeout": 15,

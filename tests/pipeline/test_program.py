@@ -1,5 +1,6 @@
 """The program: subcommands, options that all of them share, and `DRY_RUN=true`."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typer.testing import CliRunner, Result
 from pipelines.commands.offline import with_cassette
 from pipelines.commands.options import one_line_errors
 from pipelines.commands.program import COMMANDS
-from pipelines.configuration.environment import CASSETTE
+from pipelines.configuration.environment import CASSETTE, Settings
 from pipelines.qtickets import app
+from pipelines.run_lock import exclusive_run
+from pipelines.signals import ended_by_signals, interrupt
 from tests.support.paths import PROJECT
 
 
@@ -213,3 +216,32 @@ def test_what_the_system_refuses_is_one_line(
 def test_other_errors_of_connections_stay_bugs() -> None:
     with pytest.raises(ConnectionError), one_line_errors(verbose=False):
         raise ConnectionError("not of the system")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
+def test_a_signal_is_handled_inside_the_block_only(number: signal.Signals) -> None:
+    before, stopped = signal.getsignal(number), []
+
+    with ended_by_signals(lambda: stopped.append(number)):
+        os.kill(os.getpid(), number)
+        assert stopped == [number]
+
+    assert signal.getsignal(number) is before
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals(interrupt):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_error_within_a_run_is_not_blamed_on_its_lock(home: str) -> None:
+    settings = Settings(qtickets_home=Path(home))
+
+    with pytest.raises(PermissionError), exclusive_run(settings):
+        raise PermissionError(13, "Permission denied", "/elsewhere")
+    with exclusive_run(settings):
+        pass
