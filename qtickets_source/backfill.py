@@ -13,10 +13,9 @@ from .datetimes import parse_timestamp
 from .errors import BadRow
 from .observations import Observations
 from .resources.batches import batches
+from .resources.orders import order_rows
 from .resources.reading import client_for, open_reading
-from .rows.dlt_hints import with_table_hints
 from .rows.order_records import decode_order_page
-from .rows.schema import ORDERS, TICKETS
 from .settings import ORDERS_PATH
 from .state.periods import Window, as_state, loaded_windows
 
@@ -98,9 +97,7 @@ def qtickets_backfill_source(
         paid = [Condition("payed_at", ">=", since), Condition("payed_at", "<", until)]
         pages = reading.client.list_pages(ORDERS_PATH, paid, decode_order_page)
         for batch in batches(reading.proof.require(pages)):
-            for order_table, ticket_table in reading.quarantine.tables(batch, reading.context):
-                yield with_table_hints(ORDERS, order_table)
-                yield with_table_hints(TICKETS, ticket_table)
+            yield from order_rows(batch, reading)
         state["quarantine"] = reading.quarantine.as_state()
         state["fetched_until"] = reading.versions.last
         if not reading.proof.is_complete:

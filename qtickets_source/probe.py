@@ -21,6 +21,7 @@ from .api.dialect import ORDER_BY, TOTAL, Dialect
 from .api.dialect import Outcome as Verdict
 from .api.filters import Condition, as_where
 from .api.page_shape import PAGE_SIZE, SELECT
+from .api.pagination import checked_rows, paging_of
 from .api.proof import SECOND, SETTLED_AFTER, KnownOrder
 from .api.response import clock_difference
 from .datetimes import VENDOR_TZ
@@ -73,6 +74,27 @@ class Answer:
     detail: str = ""
     seconds: float | None = None
     rows: int = 0
+
+
+@dataclass(frozen=True)
+class _Page:
+    """An answer: its rows, which seats and unpaged lists have too, and its `paging`."""
+
+    rows: list[Row]
+    per_page: int
+    total: int
+    number: Any
+
+    @classmethod
+    def of(cls, response: Response) -> "_Page":
+        payload = response.json()
+        paging = payload.get("paging")
+        number = paging.get("currentPage") if isinstance(paging, dict) else None
+        return cls(as_rows(payload.get("data") or []) or [], *paging_of(response), number)
+
+    @property
+    def ids(self) -> list[Any]:
+        return [row.get("id") for row in self.rows]
 
 
 @dataclass
@@ -154,7 +176,7 @@ class _Prober:
         topic: str,
         question: str,
         body: Row,
-        judge: Callable[[list[Row], Row], tuple[Outcome, str]],
+        judge: Callable[[_Page], tuple[Outcome, str]],
         *,
         path: str = ORDERS_PATH,
         transport: Transport | None = None,
@@ -165,7 +187,7 @@ class _Prober:
             topic: Groups questions.
             question: What is asked for, for people.
             body: Of the request.
-            judge: From rows and `paging`, what the service made of it, and what shows that.
+            judge: From a page, what the service made of the question, and what shows that.
             path: Of the request.
             transport: How it is sent.
         """
@@ -177,9 +199,9 @@ class _Prober:
             started = time.monotonic()
             try:
                 response = self._client.ask_once(path, body, transport or self._transport)
-                rows, paging = _rows_of(response)
-                outcome, detail = judge(rows, paging)
-                answer = replace(answer, outcome=outcome, detail=detail, rows=len(rows))
+                page = _Page.of(response)
+                outcome, detail = judge(page)
+                answer = replace(answer, outcome=outcome, detail=detail, rows=len(page.rows))
             except (ApplicationError, RequestRejected) as error:
                 answer = replace(answer, outcome="refused", detail=redact_message(str(error)))
             except QTicketsError as error:
@@ -191,19 +213,19 @@ class _Prober:
     # -- the first page and the transports --------------------------------------------------------
 
     def _read_first_page(self, response: Response, seconds: float) -> None:
-        self._first, paging = _rows_of(response)
-        self._total, self._per_page = int(paging.get("total") or 0), int(paging.get("perPage") or 0)
-        ids = [row["id"] for row in self._first]
+        page = _Page.of(response)
+        self._first = checked_rows(page.rows, ORDERS_PATH)
+        self._total, self._per_page = page.total, page.per_page
+        ids = page.ids
         is_ascending = ids == sorted(ids)
         self._probe.shapes[ORDERS_PATH] = shape_of(self._first)
-        has_paging = bool(paging and self._per_page)
         self._probe.answers += [
             Answer(
                 "orders",
                 "first page",
-                "honoured" if has_paging and ids else "unknown",
+                "honoured" if self._per_page and ids else "unknown",
                 f"{len(ids)} of {self._total:,} orders"
-                if has_paging
+                if self._per_page
                 else "no `paging`: lists cannot be counted",
                 round(seconds, 2),
                 len(ids),
@@ -217,7 +239,7 @@ class _Prober:
             _clock_answer(response),
             _cache_answer(response),
         ]
-        if not has_paging:
+        if not self._per_page:
             self._probe.problems.append("Lists come without `paging`, so rows cannot be counted.")
 
     def _transport_question(self, transport: Transport) -> Callable[[], Answer]:
@@ -225,11 +247,14 @@ class _Prober:
         wanted = self._first[-1]["id"] if self._first else 0
         where = as_where([Condition("id", "=", wanted)])
 
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            ids = [row.get("id") for row in rows]
-            if ids == [wanted]:
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            if not self._first:
+                return "unknown", "there is no order to ask for"
+            if page.ids == [wanted]:
                 return "honoured", "the order that was asked for, alone"
-            return ("ignored", f"{len(ids)} orders instead of 1") if ids else ("misread", "no row")
+            if page.rows:
+                return "ignored", f"{len(page.rows)} orders instead of 1"
+            return "misread", "no row"
 
         return self._question("requests", how, {"where": where}, judge, transport=transport)
 
@@ -276,15 +301,15 @@ class _Prober:
         excluded = sum(not _matches(row, condition) for row in self._first)
         included = len(self._first) - excluded
 
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            others = sum(not _matches(row, condition) for row in rows)
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            others = sum(not _matches(row, condition) for row in page.rows)
             if others:
-                return "ignored", f"{others} of {len(rows)} rows do not match"
-            if included and not rows:
+                return "ignored", f"{others} of {len(page.rows)} rows do not match"
+            if included and not page.rows:
                 return "misread", f"no row, though {included} of the first page match"
             if not excluded:
                 return "unknown", "every order of the first page matches"
-            return "honoured", f"{len(rows)} rows, all match"
+            return "honoured", f"{len(page.rows)} rows, all match"
 
         body = {"where": as_where([condition]), "orderBy": {"id": "asc"}, "page": 1}
         return self._question("filters of orders", name, body, judge)
@@ -311,8 +336,8 @@ class _Prober:
         ]
         is_ours = zone is VENDOR_TZ
 
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            if [row.get("id") for row in rows] == [order.id]:
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            if page.ids == [order.id]:
                 return "honoured", "an order is found by its own time"
             if is_ours:
                 return "misread", "an order is not found by its own time"
@@ -326,8 +351,8 @@ class _Prober:
     ) -> Callable[[], Answer]:
         edge = Condition(column, ">=", moment + SECOND)
 
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            if rows:
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            if page.rows:
                 return "ignored", "an order is found by a window that begins after its time"
             return "honoured", "not found by a window that begins a second later"
 
@@ -335,8 +360,8 @@ class _Prober:
         return self._question("times in filters", f"{column}, a second later", body, judge)
 
     def _order_question(self, column: str, direction: str) -> Callable[[], Answer]:
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            values = [str(row.get(column) or "") for row in rows]
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            values = [str(row.get(column) or "") for row in page.rows]
             if column == "id":
                 values = [value.rjust(20) for value in values]
             if len(set(values)) < 2:
@@ -348,11 +373,10 @@ class _Prober:
         return self._question("lists", f"orderBy {column} {direction}", body, judge)
 
     def _totals_question(self) -> Callable[[], Answer]:
-        def judge(rows: list[Row], paging: Row) -> tuple[Outcome, str]:
-            total = int(paging.get("total") or 0)
-            if len(rows) == total:
-                return "honoured", f"{total} counted, {len(rows)} came"
-            return "ignored", f"{total:,} counted, though {len(rows)} came"
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            if len(page.rows) == page.total:
+                return "honoured", f"{page.total} counted, {len(page.rows)} came"
+            return "ignored", f"{page.total:,} counted, though {len(page.rows)} came"
 
         wanted = [row["id"] for row in self._first[:2]]
         body = {"where": as_where([Condition("id", "in", wanted or [0])]), "page": 1}
@@ -361,20 +385,20 @@ class _Prober:
     def _second_page_question(self) -> Callable[[], Answer]:
         first = {row["id"] for row in self._first}
 
-        def judge(rows: list[Row], paging: Row) -> tuple[Outcome, str]:
-            ids = {row.get("id") for row in rows}
-            if str(paging.get("currentPage")) != "2" or ids & first:
-                return "ignored", f"page {paging.get('currentPage')}, {len(ids & first)} rows again"
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            ids = set(page.ids)
+            if str(page.number) != "2" or ids & first:
+                return "ignored", f"page {page.number}, {len(ids & first)} rows again"
             return ("honoured", f"{len(ids)} other rows") if ids else ("unknown", "a single page")
 
         return self._question("lists", "page 2", {"orderBy": {"id": "asc"}, "page": 2}, judge)
 
     def _page_size_question(self, size: int) -> Callable[[], Answer]:
-        def judge(rows: list[Row], paging: Row) -> tuple[Outcome, str]:
-            per_page = int(paging.get("perPage") or 0)
-            if per_page > self._per_page and len(rows) == min(per_page, self._total):
-                return "honoured", f"{per_page} orders a page"
-            return "ignored", f"{per_page} orders a page"
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            detail = f"{page.per_page} orders a page"
+            is_full = len(page.rows) == min(page.per_page, self._total)
+            is_larger = page.per_page > self._per_page
+            return ("honoured" if is_larger and is_full else "ignored"), detail
 
         body = {"orderBy": {"id": "asc"}, "page": 1, PAGE_SIZE: size}
         return self._question("lists", f"{PAGE_SIZE} {size}", body, judge)
@@ -387,9 +411,9 @@ class _Prober:
     def _dataset_questions(self) -> list[Callable[[], Answer]]:
         events: list[Row] = []
 
-        def keep(rows: list[Row], paging: Row) -> tuple[Outcome, str]:
-            events.extend(rows)
-            return self._readable(EVENTS_PATH, rows, paging)
+        def keep(page: _Page) -> tuple[Outcome, str]:
+            events.extend(page.rows)
+            return self._readable(EVENTS_PATH, page)
 
         body = {"orderBy": {"id": "desc"}, "page": 1}
         self._ask([self._question("datasets", "events", body, keep, path=EVENTS_PATH)])
@@ -426,20 +450,20 @@ class _Prober:
             "datasets",
             name,
             body,
-            lambda rows, paging: self._readable(shape or path, rows, paging),
+            lambda page: self._readable(shape or path, page),
             path=path,
         )
 
-    def _readable(self, path: str, rows: list[Row], paging: Row) -> tuple[Outcome, str]:
-        self._probe.shapes[path] = shape_of(rows)
-        of_total = f" of {int(paging['total']):,}" if paging.get("total") else ""
-        return "readable", f"{len(rows)}{of_total} rows"
+    def _readable(self, path: str, page: _Page) -> tuple[Outcome, str]:
+        self._probe.shapes[path] = shape_of(page.rows)
+        of_total = f" of {page.total:,}" if page.total else ""
+        return "readable", f"{len(page.rows)}{of_total} rows"
 
     def _select_question(self, event: Row) -> Callable[[], Answer]:
         names = ["id", "name", "city.name", "shows.id"]
 
-        def judge(rows: list[Row], _: Row) -> tuple[Outcome, str]:
-            row = next(iter(rows), {})
+        def judge(page: _Page) -> tuple[Outcome, str]:
+            row = next(iter(page.rows), {})
             shows = as_rows(row.get("shows")) or []
             heads = {name.partition(".")[0] for name in names}
             if row.keys() <= heads and all(show.keys() <= {"id"} for show in shows):
@@ -522,14 +546,6 @@ class _Prober:
                 f"The whole history is {self._total:,} orders on {pages:,} pages of {each:.1f} s:"
                 f" {took} with {self._client.connections} connections."
             )
-
-
-def _rows_of(response: Response) -> tuple[list[Row], Row]:
-    """Return (rows, `paging`) of an answer; seats are an object of rows."""
-    payload = response.json()
-    data = payload.get("data") or []
-    rows = as_rows(data)
-    return (rows if rows is not None else []), payload.get("paging") or {}
 
 
 def _matches(row: Row, condition: Condition) -> bool:

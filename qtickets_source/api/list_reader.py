@@ -332,11 +332,8 @@ class ListReader:
         return [(one.column, one.operator) for one in refused or asked]
 
     def _is_refused(self, path: str, condition: Condition) -> bool:
-        paginator = PageNumberPaginator(
-            path, [condition], self.transport, completeness=CompletenessCheck(path), last=1
-        )
         try:
-            next(self._paginate(path, paginator))
+            self._page_of_shape(path, [condition], AS_IT_COMES)
         except (ApplicationError, RequestRejected):
             return True
         except QTicketsError:

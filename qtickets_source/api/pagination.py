@@ -64,7 +64,7 @@ class PageNumberPaginator(BasePaginator):
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = _checked_rows(data, self._path)
+        rows = checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._conditions, self._path)
         self._shape.verify(rows, self._path)
@@ -140,7 +140,7 @@ class KeysetPaginator(BasePaginator):
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = _checked_rows(data, self._path)
+        rows = checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._request_conditions(), self._path)
         self._shape.verify(rows, self._path)
@@ -217,7 +217,7 @@ class NewestFirstPaginator(BasePaginator):
         self.update_request(request)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        rows = _checked_rows(data, self._path)
+        rows = checked_rows(data, self._path)
         per_page, total = _paging(response, self._path)
         verify_filter(rows, self._conditions, self._path)
         self._shape.verify(rows, self._path)
@@ -290,14 +290,24 @@ def _check_page(response: Response, page: int, path: str) -> None:
         )
 
 
-def _paging(response: Response, path: str) -> tuple[int, int]:
-    """Return (`perPage`, `total`) of an answer."""
+def paging_of(response: Response) -> tuple[int, int]:
+    """Return (`perPage`, `total`) of an answer; zeros if it has no usable ones."""
     paging = response.json().get("paging")
     try:
         per_page, total = int(paging["perPage"]), int(paging["total"])
     except (TypeError, KeyError, ValueError):
-        per_page = total = 0
-    if per_page < 1:
+        return 0, 0
+    return (per_page, total) if per_page > 0 else (0, 0)
+
+
+def _paging(response: Response, path: str) -> tuple[int, int]:
+    """Return (`perPage`, `total`) of an answer.
+
+    Raises:
+        UnexpectedAnswer: It has no usable ones.
+    """
+    per_page, total = paging_of(response)
+    if not per_page:
         raise UnexpectedAnswer(
             f"GET /{path} answered without a usable `paging` object: the number of rows cannot be"
             " checked, so nothing was loaded. Report it as a changed API."
@@ -305,7 +315,7 @@ def _paging(response: Response, path: str) -> tuple[int, int]:
     return per_page, total
 
 
-def _checked_rows(data: list[Any] | None, path: str) -> list[dict[str, Any]]:
+def checked_rows(data: list[Any] | None, path: str) -> list[dict[str, Any]]:
     """Return the rows of a page, each an object whose `id` is a whole number."""
     rows = data or []
     for row in rows:

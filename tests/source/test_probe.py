@@ -9,7 +9,7 @@ import pytest
 
 from qtickets_source import probe as probing
 from qtickets_source.api.client import open_client
-from qtickets_source.errors import AccessRefused
+from qtickets_source.errors import AccessRefused, UnexpectedAnswer
 from qtickets_source.observations import Observations
 from qtickets_source.probe import Answer, Probe, probe_service
 from sandbox import Fault, Server, World, serve
@@ -183,3 +183,29 @@ def test_the_report_holds_no_value_of_an_answer(server: Server) -> None:
         assert len(secret) < 6 or secret not in report, secret
     assert '"payed_at": {"types": {"time with offset"' in report
     assert '"other_names": 2' in report
+
+
+def test_an_account_without_orders_is_no_problem(server: Server) -> None:
+    server.faults.append(Fault("/orders", kind="empty_lists"))
+
+    probe = probed(server)
+
+    assert probe.problems == []
+    assert answer(probe, "JSON body of a GET").outcome == "unknown"
+    assert answer(probe, "events").outcome == "readable"
+
+
+@pytest.mark.parametrize(
+    "paging", [{"perPage": "many", "total": None}, {"perPage": 50, "total": "all"}, None]
+)
+def test_paging_of_another_shape_is_named_and_no_traceback(server: Server, paging: Any) -> None:
+    server.faults.append(Fault(kind="mutate", change=lambda payload: {**payload, "paging": paging}))
+
+    assert any("paging" in problem for problem in probed(server).problems)
+
+
+def test_orders_of_another_shape_end_the_probe_as_they_end_a_run(server: Server) -> None:
+    server.faults.append(Fault("/orders", kind="mutate", change=lambda _: {"data": [{"x": 1}]}))
+
+    with pytest.raises(UnexpectedAnswer, match="whole number as `id`"):
+        probed(server)
