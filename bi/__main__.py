@@ -15,20 +15,29 @@ MEASURES = PROJECT / "docs" / "measures.md"
 PAGE = PROJECT / "dashboard" / "script" / "measures.js"
 DEFAULTS = Options()
 
+Host = Annotated[str, typer.Option(help="Host of ClickHouse.")]
+Port = Annotated[int, typer.Option(help="HTTP port of ClickHouse.")]
+Secure = Annotated[bool, typer.Option(help="Connect with TLS.")]
+User = Annotated[str, typer.Option(help="User of ClickHouse.")]
+Database = Annotated[str, typer.Option(help="CLICKHOUSE_DB.")]
+Language = Annotated[str, typer.Option(help="ru or en.")]
+Currency = Annotated[str, typer.Option(help="Selected at first.")]
+Output = Annotated[Path, typer.Option(help="File to write.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 
 @app.command("datalens")
 def write_workbook(
-    host: Annotated[str, typer.Option(help="Host of ClickHouse.")] = DEFAULTS.host,
-    port: Annotated[int, typer.Option(help="HTTP port of ClickHouse.")] = DEFAULTS.port,
-    secure: Annotated[bool, typer.Option(help="Connect with TLS.")] = DEFAULTS.secure,
-    user: Annotated[str, typer.Option(help="User of ClickHouse.")] = DEFAULTS.user,
-    database: Annotated[str, typer.Option(help="CLICKHOUSE_DB.")] = DEFAULTS.database,
-    language: Annotated[str, typer.Option(help="ru or en.")] = DEFAULTS.language,
-    currency: Annotated[str, typer.Option(help="Selected at first.")] = DEFAULTS.currency,
+    host: Host = DEFAULTS.host,
+    port: Port = DEFAULTS.port,
+    secure: Secure = DEFAULTS.secure,
+    user: User = DEFAULTS.user,
+    database: Database = DEFAULTS.database,
+    language: Language = DEFAULTS.language,
+    currency: Currency = DEFAULTS.currency,
     report_tz: Annotated[str, typer.Option(help="REPORT_TZ.")] = DEFAULTS.report_tz,
-    output: Annotated[Path, typer.Option(help="File to write.")] = WORKBOOK,
+    output: Output = WORKBOOK,
 ) -> None:
     """Write the DataLens workbook. The password is asked for by DataLens at the import."""
     _check_language(language)
@@ -47,17 +56,17 @@ def write_workbook(
 
 @app.command("superset")
 def write_pack(
-    host: Annotated[str, typer.Option(help="Host of ClickHouse.")] = DEFAULTS.host,
-    port: Annotated[int, typer.Option(help="HTTP port of ClickHouse.")] = DEFAULTS.port,
-    secure: Annotated[bool, typer.Option(help="Connect with TLS.")] = DEFAULTS.secure,
-    user: Annotated[str, typer.Option(help="User of ClickHouse.")] = DEFAULTS.user,
-    database: Annotated[str, typer.Option(help="CLICKHOUSE_DB.")] = DEFAULTS.database,
-    language: Annotated[str, typer.Option(help="ru or en.")] = DEFAULTS.language,
-    currency: Annotated[str, typer.Option(help="Selected at first.")] = DEFAULTS.currency,
+    host: Host = DEFAULTS.host,
+    port: Port = DEFAULTS.port,
+    secure: Secure = DEFAULTS.secure,
+    user: User = DEFAULTS.user,
+    database: Database = DEFAULTS.database,
+    language: Language = DEFAULTS.language,
+    currency: Currency = DEFAULTS.currency,
     assets: Annotated[
         bool, typer.Option("--assets", help="For /api/v1/assets/import/, which also updates.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="File to write.")] = PACK,
+    output: Output = PACK,
 ) -> None:
     """Write the Superset pack. The password is asked for by Superset at the import."""
     _check_language(language)
@@ -75,7 +84,7 @@ def write_pack(
 
 @app.command("measures")
 def write_measures(
-    output: Annotated[Path, typer.Option(help="File to write.")] = MEASURES,
+    output: Output = MEASURES,
 ) -> None:
     """Write docs/measures.md."""
     _write(output, measures.document(definition()))
@@ -83,7 +92,7 @@ def write_measures(
 
 @app.command("page")
 def write_page(
-    output: Annotated[Path, typer.Option(help="File to write.")] = PAGE,
+    output: Output = PAGE,
 ) -> None:
     """Write the explanations of the page."""
     _write(output, page.script(definition()))

@@ -12,19 +12,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from local_clickhouse import LocalServer, running_server
 from pipelines.configuration.environment import Settings
-from pipelines.qtickets import app
 from pipelines.run import run
 from pipelines.run_report import RunReport
-from sandbox import World, serve
-from tests.support.account import Account
+from sandbox import Server, World, serve
+from tests.support.account import Account, loaded_account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases
 from tests.support.fork_server import ForkServer, running_fork_server
-from tests.support.runs import Runner
-from tests.support.worlds import NOW
+from tests.support.runs import Runner, dashboard_only
+from tests.support.worlds import NOW, report_now
 
 # A shell ignores Ctrl-C for its background jobs, and child processes inherit that. The tests send
 # it to their child processes.
@@ -127,6 +125,22 @@ def settings_for(home: Path, empty_server: LocalServer) -> Callable[..., Setting
 
 
 @pytest.fixture
+def service(world: World) -> Iterator[Server]:
+    """The service of a test file's own `world`."""
+    with serve(world) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(
+    settings_for: Callable[..., Settings], service: Server, world: World
+) -> Iterator[Settings]:
+    """Settings of runs on that service, which build the marts of the dashboard only."""
+    with dashboard_only():
+        yield settings_for(service.url, report_now=report_now(world))
+
+
+@pytest.fixture
 def run_once() -> Runner:
     """Return a function that runs the pipeline once in this process, as the command does."""
 
@@ -150,16 +164,6 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     world = World(
         orders=200, seed=11, start=NOW - timedelta(days=30), end=NOW + timedelta(days=30), now=NOW
     )
-    with running_server(home, database=DATABASE) as server, serve(world, token="token-11") as api:
-        environment = {
-            "QTICKETS_TOKEN": "token-11",
-            "QTICKETS_BASE_URL": api.url,
-            "QTICKETS_HOME": str(home),
-            "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
-            "QTICKETS_RETRY_SECONDS": "1",
-            "QTICKETS_TIMEOUT_SECONDS": "5",
-        }
-        account = Account(environment, server, api, world)
-        result = CliRunner().invoke(app, env=environment)
-        assert result.exit_code == 0, result.output
+    impatient = {"QTICKETS_RETRY_SECONDS": "1", "QTICKETS_TIMEOUT_SECONDS": "5"}
+    with loaded_account(home, world, **impatient) as account:
         yield account

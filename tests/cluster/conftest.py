@@ -9,7 +9,7 @@ returns when the replica is down, or answers again. `make test-cluster` sets the
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,11 +149,10 @@ def account(
 
 
 @pytest.fixture
-def control() -> Callable[[], None]:
+def control() -> None:
     """Require a command that kills and starts replicas."""
     if not CONTROL:
         pytest.skip("QTICKETS_TEST_CLUSTER_CONTROL is not set: no replica can be killed")
-    return lambda: None
 
 
 def drop_databases(replica: Replica) -> None:

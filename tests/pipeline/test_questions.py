@@ -6,13 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from local_clickhouse import running_server
-from pipelines.qtickets import app
-from sandbox import World, serve
-from tests.support.account import Account
-from tests.support.clickhouse import DATABASE, query
+from sandbox import World
+from tests.support.account import Account, loaded_account
+from tests.support.clickhouse import query
 from tests.support.worlds import report_now
 from tools.questions import DOCUMENT, Question, document, questions
 
@@ -28,17 +25,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     world = World(
         orders=300, seed=11, start=NOW - timedelta(days=40), end=NOW + timedelta(days=30), now=NOW
     )
-    with running_server(home, database=DATABASE) as server, serve(world, token="token-11") as api:
-        environment = {
-            "QTICKETS_TOKEN": "token-11",
-            "QTICKETS_BASE_URL": api.url,
-            "QTICKETS_HOME": str(home),
-            "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
-            "REPORT_NOW": report_now(world),
-        }
-        result = CliRunner().invoke(app, env=environment)
-        assert result.exit_code == 0, result.output
-        yield Account(environment, server, api, world)
+    with loaded_account(home, world, REPORT_NOW=report_now(world)) as account:
+        yield account
 
 
 def ask(account: Account, question: Question) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """The raw tables are held against the service, and what differs is mended."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,11 +13,10 @@ from pipelines.configuration.environment import Settings
 from pipelines.loading.reconciliation import ReconciliationJob
 from pipelines.loading.reconciliation_result import Reconciliation
 from pipelines.run import run
-from sandbox import Fault, Server, World, serve
+from sandbox import Fault, Server, World
 from tests.support.account import Account
 from tests.support.clickhouse import Marts, query
-from tests.support.runs import Runner, dashboard_only
-from tests.support.worlds import report_now
+from tests.support.runs import Runner
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 TOKEN = "sandbox-token"
@@ -27,20 +25,6 @@ TOKEN = "sandbox-token"
 @pytest.fixture
 def world() -> World:
     return World(orders=300, seed=21, start=NOW - timedelta(days=75), end=NOW, now=NOW)
-
-
-@pytest.fixture
-def service(world: World) -> Iterator[Server]:
-    with serve(world, TOKEN) as server:
-        yield server
-
-
-@pytest.fixture
-def settings(
-    settings_for: Callable[..., Settings], service: Server, world: World
-) -> Iterator[Settings]:
-    with dashboard_only():
-        yield settings_for(service.url, report_now=report_now(world))
 
 
 def reconciled(settings: Settings, **job: Any) -> Reconciliation:

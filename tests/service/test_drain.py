@@ -1,6 +1,6 @@
 """Orders that webhooks named are read again; the rest of the pipeline does not notice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,8 @@ from pipelines.run import Opened, run
 from pipelines.service.drain import DrainMemory, drain
 from pipelines.service.spool import PendingOrder
 from pipelines.warehouse.server import open_warehouse
-from sandbox import Fault, Server, World, serve
+from sandbox import Fault, Server, World
 from tests.support.clickhouse import Marts
-from tests.support.runs import dashboard_only
-from tests.support.worlds import report_now
 
 NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
 TOKEN = "sandbox-token"
@@ -26,20 +24,6 @@ TOKEN = "sandbox-token"
 @pytest.fixture
 def world() -> World:
     return World(orders=200, seed=22, start=NOW - timedelta(days=40), end=NOW, now=NOW)
-
-
-@pytest.fixture
-def service(world: World) -> Iterator[Server]:
-    with serve(world, TOKEN) as server:
-        yield server
-
-
-@pytest.fixture
-def settings(
-    settings_for: Callable[..., Settings], service: Server, world: World
-) -> Iterator[Settings]:
-    with dashboard_only():
-        yield settings_for(service.url, report_now=report_now(world))
 
 
 @pytest.fixture

@@ -44,12 +44,6 @@ def world() -> World:
     return World(orders=150, seed=23, start=NOW - timedelta(days=40), end=NOW, now=NOW)
 
 
-@pytest.fixture
-def service(world: World) -> Iterator[Server]:
-    with serve(world) as server:
-        yield server
-
-
 @contextmanager
 def process(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start `serve` in a process; yield it and its address."""

@@ -1,14 +1,17 @@
 """An organiser whose sales are loaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from local_clickhouse import LocalServer
+from local_clickhouse import LocalServer, running_server
 from pipelines.qtickets import app
-from sandbox import World
-from tests.support.clickhouse import Marts, query
+from sandbox import World, serve
+from tests.support.clickhouse import DATABASE, Marts, query
 from tests.support.runs import dashboard_only
 
 
@@ -42,3 +45,20 @@ class Account:
         marts = Marts(self.server).snapshot()
         events = self.rows("SELECT * EXCEPT _loaded_at FROM zakaz.dim_events ORDER BY ALL")
         return marts | {"dim_events": [tuple(row.values()) for row in events]}
+
+
+@contextmanager
+def loaded_account(home: Path, world: World, **variables: str) -> Iterator[Account]:
+    """Load all sales of a world into an embedded ClickHouse below `home`, and build all marts."""
+    token = "token-11"
+    with running_server(home, database=DATABASE) as server, serve(world, token=token) as api:
+        environment = {
+            "QTICKETS_TOKEN": token,
+            "QTICKETS_BASE_URL": api.url,
+            "QTICKETS_HOME": str(home),
+            "QTICKETS_INITIAL_BACKFILL_HOURS": "all",
+            **variables,
+        }
+        result = CliRunner().invoke(app, env=environment)
+        assert result.exit_code == 0, result.output
+        yield Account(environment, server, api, world)

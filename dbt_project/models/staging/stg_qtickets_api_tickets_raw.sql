@@ -73,6 +73,8 @@ received_tickets as (
     inner join (
         select id, coalesce(payed_at, created_at) as paid_at from paid_orders where is_of_exchange
     ) as exchanges on tickets.order_id = exchanges.id
+    -- By the primary key: few orders are of exchanges.
+    where tickets.order_id in (select id from paid_orders where is_of_exchange)
     group by id
 
 ),
