@@ -28,6 +28,10 @@ ORDERS_PER_PART = 20_000
 SECONDS_PER_PART = 20
 
 
+MonthSums = dict[str, tuple[int, dict[str, str]]]
+"""(tickets, money by currency as text) by month."""
+
+
 @dataclass(frozen=True)
 class BackfillJob:
     """A period that is being loaded; kept in the source's state until it is complete.
@@ -38,6 +42,8 @@ class BackfillJob:
         is_first: Whether the cursor continues where the period ends.
         ends: Where an open period ended when its backfill began.
         done_until: What is loaded so far.
+        sums_before: Tickets and money that were loaded when the job began, by month, if they are
+            to be compared with what it loads.
     """
 
     since: datetime
@@ -45,6 +51,7 @@ class BackfillJob:
     is_first: bool = False
     ends: datetime | None = None
     done_until: datetime | None = None
+    sums_before: MonthSums | None = None
 
     @property
     def rest(self) -> Window:
@@ -54,6 +61,13 @@ class BackfillJob:
     def is_for(self, period: Window) -> bool:
         """Return whether the job loads this period."""
         return (self.since, self.until) == period
+
+    @classmethod
+    def unfinished(cls, session: LoadSession, period: Window) -> "BackfillJob | None":
+        """Return the job for a period that was interrupted; None if there is none."""
+        state = session.state.get("backfill")
+        job = cls(**state) if state else None
+        return job if job and job.is_for(period) else None
 
     def as_state(self) -> dict[str, Any]:
         """Return the job as the state keeps it."""
@@ -74,10 +88,7 @@ def backfill(
             the next run, continues after them.
     """
     with open_session(settings, service, warehouse, progress) as session:
-        unfinished = session.state.get("backfill")
-        job = BackfillJob(**unfinished) if unfinished else None
-        if not job or not job.is_for(period):
-            job = BackfillJob(*period)
+        job = BackfillJob.unfinished(session, period) or BackfillJob(*period)
         load_history(session, job, progress)
     return session.report
 

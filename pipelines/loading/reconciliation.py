@@ -1,11 +1,11 @@
 """The raw tables held against the service: counted by month, then by day, then compared by id."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pipelines.loading.history import BackfillJob, load_history
+from pipelines.loading.history import BackfillJob, MonthSums, load_history
 from pipelines.loading.pipeline import LoadSession, source_configuration
 from pipelines.loading.progress import TerminalProgress
 from pipelines.loading.reconciliation_result import Month, Reconciliation
@@ -57,10 +57,11 @@ def reconcile(
     until -= UNTIL_BEFORE_SWEEP
     beginning = max(loaded[0][0], job.since) if job.since else loaded[0][0]
     tables = _LoadedOrders(warehouse)
-    before: dict[str, tuple[int, dict[str, str]]] = {}
+    deep = BackfillJob.unfinished(session, (beginning, until)) or BackfillJob(beginning, until)
     if job.deep:
-        before = tables.sums_by_month(beginning, until)
-        load_history(session, BackfillJob(beginning, until), progress)
+        if deep.sums_before is None:
+            deep = replace(deep, sums_before=tables.sums_by_month(beginning, until))
+        load_history(session, deep, progress)
     observed = session.report.observed
     config = source_configuration(session.settings, session.service)
     counts = PaymentCounts(config, observed)
@@ -82,7 +83,7 @@ def reconcile(
     if days or lacks_undated:
         _mend(session, job, result, days, loaded_without if lacks_undated else None)
     if job.deep:
-        _compare_sums(result, before, tables.sums_by_month(beginning, until))
+        _compare_sums(result, deep.sums_before or {}, tables.sums_by_month(beginning, until))
     return result
 
 
@@ -164,8 +165,8 @@ def _windows(
 
 def _compare_sums(
     result: Reconciliation,
-    before: dict[str, tuple[int, dict[str, str]]],
-    after: dict[str, tuple[int, dict[str, str]]],
+    before: MonthSums,
+    after: MonthSums,
 ) -> None:
     for month in result.months:
         tickets_before, amounts_before = before.get(month.month, (0, {}))
@@ -208,9 +209,7 @@ class _LoadedOrders:
         )
         return row[0].replace(tzinfo=timezone.utc) if row[0] else None
 
-    def sums_by_month(
-        self, since: datetime, until: datetime
-    ) -> dict[str, tuple[int, dict[str, str]]]:
+    def sums_by_month(self, since: datetime, until: datetime) -> MonthSums:
         """Return (tickets, money by currency) that were ever paid, by month."""
         rows = self._query(
             "SELECT formatDateTime(payed_at, '%Y-%m', 'UTC') AS month, currency_id,"
@@ -223,7 +222,7 @@ class _LoadedOrders:
             since,
             until,
         )
-        sums: dict[str, tuple[int, dict[str, str]]] = {}
+        sums: MonthSums = {}
         for month, currency, tickets, amount in rows:
             known, amounts = sums.get(month, (0, {}))
             sums[month] = known + int(tickets), amounts | {currency: amount}

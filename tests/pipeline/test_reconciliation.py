@@ -10,6 +10,8 @@ from rich.console import Console
 
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
+from pipelines.errors import ServiceError
+from pipelines.loading.pipeline import LoadSession
 from pipelines.loading.reconciliation import ReconciliationJob
 from pipelines.loading.reconciliation_result import Reconciliation
 from pipelines.run import run
@@ -197,6 +199,63 @@ def test_a_deep_one_compares_money_and_mends_it(
     assert [month.amounts_differ for month in result.differing] == [True]
     assert "tickets or money differed" in result.sentence
     assert marts.snapshot() == built
+
+
+def test_a_deep_one_that_was_interrupted_continues_and_still_knows_what_differed(
+    settings: Settings,
+    run_once: Runner,
+    marts: Marts,
+    server: LocalServer,
+    service: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_once(settings)
+    built = marts.snapshot()
+    first = "(SELECT argMin(id, payed_at) FROM zakaz_raw.orders WHERE payed)"
+    for table, key, more in (
+        ("tickets", "order_id", "price + 100 AS price,"),
+        ("orders", "id", ""),
+    ):
+        query(
+            server,
+            "loader",
+            f"INSERT INTO zakaz_raw.{table} SELECT * REPLACE({more}"
+            " _fetched_at + INTERVAL 1 MICROSECOND AS _fetched_at)"
+            f" FROM zakaz_raw.{table} FINAL WHERE {key} = {first}",
+        )
+    # A part is a month; the service goes down after the first one.
+    monkeypatch.setattr("pipelines.loading.history.ORDERS_PER_PART", 0)
+    load_part, parts = LoadSession.run, 0
+
+    def interrupted(session: LoadSession, source: Any) -> None:
+        nonlocal parts
+        parts += 1
+        if parts == 2:
+            raise ServiceError("the service went down")
+        load_part(session, source)
+
+    with monkeypatch.context() as patch, pytest.raises(ServiceError):
+        patch.setattr(LoadSession, "run", interrupted)
+        reconciled(settings, deep=True)
+    first_month = periods(service)[-1]
+    assert first_month[1].startswith("2026-05-01")
+    service.requests.clear()
+
+    result = reconciled(settings, deep=True)
+
+    assert first_month not in periods(service), "the first month is not read again"
+    assert [month.amounts_differ for month in result.differing] == [True]
+    assert result.differing[0].month == "2026-04"
+    assert marts.snapshot() == built
+
+
+def periods(service: Server) -> list[tuple[str, ...]]:
+    """Return the bounds of payment of the lists of orders that were read page by page."""
+    return [
+        tuple(line["value"] for line in body["where"] if line["column"] == "payed_at")
+        for _, path, body, _ in service.requests
+        if path.endswith("/orders") and body and body.get("where") and "perPage" in body
+    ]
 
 
 def test_the_command_says_what_it_found_and_check_knows_it(account: Account) -> None:
