@@ -12,7 +12,7 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 
 from pipelines.configuration.environment import Settings
-from pipelines.errors import ClickHouseError, ConfigurationError
+from pipelines.errors import BusyError, ClickHouseError, ConfigurationError
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.objects import TableName
 from pipelines.warehouse.server import Warehouse, open_warehouse
@@ -23,6 +23,8 @@ DLT_TABLES = ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state")
 _AUTOMATIC_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}Z")
 _RESTORED = "__restored"
 _NOT_IN_BACKUP = "BACKUP_ENTRY_NOT_FOUND"
+# ClickHouse writes this file last: without it a backup is incomplete.
+_METADATA = ".backup"
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,16 @@ class Backup:
 def create(settings: Settings, name: str | None = None) -> str:
     """Back up the raw tables, dlt's tables and the job log; return the name of the backup.
 
+    What an interrupted backup of the embedded server has left is removed first.
+
     Args:
         settings: The settings of the command.
         name: Name of the backup; None: the current time.
 
     Raises:
-        ConfigurationError: The name is invalid, or there are no tables.
-        ClickHouseError: ClickHouse rejected the backup, for instance because the name exists.
-        BusyError: A run is in progress.
+        ConfigurationError: The name is invalid or taken, or there are no tables.
+        ClickHouseError: ClickHouse rejected the backup.
+        BusyError: A run is in progress, or the server still writes another backup.
     """
     from pipelines.run_lock import exclusive_run
 
@@ -62,10 +66,40 @@ def create(settings: Settings, name: str | None = None) -> str:
                 f"There is nothing to back up: databases {warehouse.raw_db} and"
                 f" {warehouse.marts_db} have no tables. Load data first."
             )
-        client.command(
-            f"BACKUP {', '.join(tables)}{warehouse.on_cluster} TO {_target(settings, name)}"
-        )
+        if not settings.clickhouse_host:
+            _remove_interrupted(settings, client)
+        try:
+            with warehouse.translated_errors(warehouse.backup_login):
+                client.command(
+                    f"BACKUP {', '.join(tables)}{warehouse.on_cluster} TO {_target(settings, name)}"
+                )
+        except ClickHouseError as error:
+            if "BACKUP_ALREADY_EXISTS" in str(error.__cause__):
+                raise ConfigurationError(
+                    f"There is already a backup {name}, or the remains of one that was interrupted."
+                    " Choose another name. Nothing was backed up."
+                ) from error
+            raise
     return name
+
+
+def _remove_interrupted(settings: Settings, client: Client) -> None:
+    """Delete incomplete backups of the embedded server, which would keep their names taken.
+
+    Raises:
+        BusyError: The server still writes one, whose command was killed.
+    """
+    writing = client.query(
+        "SELECT name FROM system.backups WHERE status = 'CREATING_BACKUP' LIMIT 1"
+    ).result_rows
+    if writing:
+        raise BusyError(
+            f"The server still writes the backup {writing[0][0]}, whose command was killed."
+            " Nothing was done; try again when `backup --list` shows it."
+        )
+    for folder in _folders(settings):
+        if not (folder / _METADATA).exists():
+            shutil.rmtree(folder)
 
 
 def restore(settings: Settings, name: str, *, replace: bool) -> int:
@@ -224,13 +258,16 @@ def backups_folder(settings: Settings) -> Path:
     return settings.qtickets_home / "clickhouse" / "backups"
 
 
+def _folders(settings: Settings) -> list[Path]:
+    folder = backups_folder(settings)
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
 def backups(settings: Settings) -> list[Backup]:
     """Return the complete backups of the embedded ClickHouse, oldest first."""
-    folder = backups_folder(settings)
     found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        # ClickHouse writes this file last: without it the backup is incomplete.
-        metadata = path / ".backup"
+    for path in _folders(settings):
+        metadata = path / _METADATA
         if metadata.exists():
             made_at = datetime.fromtimestamp(metadata.stat().st_mtime, timezone.utc)
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -22,6 +22,7 @@ from local_clickhouse.folder import ServerFolder
 from local_clickhouse.local_server import is_running
 from tests.support.paths import PROJECT
 from tests.support.ports import quiet_ports
+from tests.support.server_process import server_pid
 
 pytestmark = pytest.mark.slow
 
@@ -89,22 +90,6 @@ def soon(condition: Callable[[], bool], seconds: float = 10) -> bool:
 
 def is_up(home: Path) -> bool:
     return is_running(ServerFolder(home))
-
-
-def server_pid(home: Path) -> int:
-    """Return the id of the server process of `home`, found by its command line."""
-    folder = os.fsencode(ServerFolder(home).path)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and folder in _arguments(entry):
-            return int(entry.name)
-    raise AssertionError(f"no server runs for {home}")
-
-
-def _arguments(process: Path) -> list[bytes]:
-    try:
-        return (process / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return []
 
 
 @pytest.fixture(scope="module")
