@@ -50,7 +50,16 @@ def check(
     """
     if alert and test_alert:
         raise ConfigurationError("--alert, --test-alert: one at a time.")
-    settings = options.read_settings(alerts=alert or test_alert)
+    # Imports less than a run does, so that a probe takes a second.
+    from pipelines.operations.check_report import print_health
+    from pipelines.operations.checks.health import invalid_configuration
+
+    try:
+        settings = options.read_settings(alerts=alert or test_alert)
+    except ConfigurationError as error:
+        if output != HealthFormat.TABLE:
+            print_health(invalid_configuration(error), options.console, output)
+        raise
     if test_alert:
         from pipelines.operations.alerts import send_test
 
@@ -64,9 +73,7 @@ def check(
             status = "delivered" if delivered else "[bold red]not delivered[/]"
             options.console.print(f"{name}: {status}")
         raise typer.Exit(int(not all(sent.values())))
-    # Imports less than a run does, so that a probe takes a second.
     from pipelines.operations.check import check
-    from pipelines.operations.check_report import print_health
 
     health = check(settings)
     print_health(health, options.console, output)

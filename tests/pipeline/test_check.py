@@ -270,3 +270,19 @@ def test_the_findings_are_metrics_of_prometheus_too(account: Account) -> None:
     names = {line.partition("{")[0].partition(" ")[0] for line in metrics}
     assert names == {line.split()[2] for line in lines if line.startswith("# TYPE")}
     assert float(metrics["qtickets_check_timestamp_seconds"]) > 1.7e9
+
+
+def test_an_invalid_configuration_is_a_finding_for_programs_too(account: Account) -> None:
+    invalid = {"QTICKETS_STALE_HOURS": "soon"}
+
+    as_json = account.command("check", "--format", "json", **invalid)
+    as_metrics = account.command("check", "--format", "prometheus", **invalid)
+
+    found = json.loads(as_json.stdout)
+    assert (as_json.exit_code, found["status"], found["mode"]) == (2, "error", None)
+    [finding] = found["checks"]
+    assert finding["name"] == "configuration"
+    assert "QTICKETS_STALE_HOURS" in finding["message"]
+    assert "QTICKETS_STALE_HOURS" in as_json.stderr
+    assert as_metrics.exit_code == 2
+    assert "qtickets_check_healthy 0" in as_metrics.stdout.splitlines()

@@ -1,7 +1,7 @@
 """The result of `check`: one finding for each thing that was checked."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 Status = Literal["ok", "warning", "error"]
@@ -19,10 +19,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Health:
-    """All findings, in the order in which an operator asks."""
+    """All findings, in the order in which an operator asks.
+
+    `mode` is that of the configuration, `demo` or `live`; None if it is invalid.
+    """
 
     checked_at: datetime
-    mode: str
+    mode: str | None
     checks: list[Check]
 
     @property
@@ -46,3 +49,9 @@ class Health:
                 for check in self.checks
             ],
         }
+
+
+def invalid_configuration(error: Exception) -> Health:
+    """Return the only finding if the configuration is invalid: nothing else can be checked."""
+    check = Check("configuration", "error", str(error))
+    return Health(datetime.now(timezone.utc), None, [check])
