@@ -24,9 +24,10 @@ from tests.support.fork_server import ForkServer, running_fork_server
 from tests.support.runs import Runner, dashboard_only
 from tests.support.worlds import NOW, report_now
 
-# A shell ignores Ctrl-C for its background jobs, and child processes inherit that. The tests send
-# it to their child processes.
+# A shell ignores Ctrl-C for its background jobs, and nohup ignores SIGHUP, which child processes
+# inherit. The tests send both to their child processes.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # All tests that use one of these fixtures run in one worker, so that each is created once. The
 # other tests of a file run in one worker too, for the fixtures of the file.

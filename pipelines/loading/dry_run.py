@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 import dlt
 
 from pipelines.configuration.environment import Settings
+from pipelines.configuration.library_environment import environment
 from pipelines.loading.pipeline import (
+    DLT_SETTINGS,
     LoadReport,
     open_pipeline,
     select_resources,
@@ -36,7 +38,8 @@ def dry_run(settings: Settings, show: Callable[[Probe], object]) -> LoadReport:
     """
     embedded_is_new = not (settings.qtickets_home / "clickhouse").exists()
     report = LoadReport()
-    with open_service(settings) as service:
+    # What is asked first uses dlt too, which sets up its log once.
+    with environment(DLT_SETTINGS), open_service(settings) as service:
         with translated_errors(None, settings.qtickets_home):
             show(probe(settings, service, report.observed))
         if not settings.clickhouse_host and embedded_is_new:

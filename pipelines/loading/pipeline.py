@@ -33,7 +33,7 @@ from qtickets_source.state.quarantine import quarantined
 
 PIPELINE_NAME = "qtickets"
 
-_DLT_SETTINGS = {
+DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     # dlt also logs tracebacks of what it raises; the run reports an error in one line.
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -187,7 +187,7 @@ def open_pipeline(
             "ca_cert": str(warehouse.ca_cert) if warehouse.ca_cert else None,
             "cluster": warehouse.cluster,
         }
-    with environment(_DLT_SETTINGS), translated_errors(warehouse, folder):
+    with environment(DLT_SETTINGS), translated_errors(warehouse, folder):
         shutil.rmtree(folder / PIPELINE_NAME, ignore_errors=True)
         pipeline = dlt.pipeline(
             PIPELINE_NAME,

@@ -801,8 +801,8 @@ def test_no_log_of_a_run_holds_the_token_a_person_or_a_value_of_a_request(
 ) -> None:
     if fault:
         server.faults.append(Fault(kind=fault))
-    loud_dlt = {**pipeline._DLT_SETTINGS, "RUNTIME__LOG_LEVEL": "DEBUG"}
-    monkeypatch.setattr(pipeline, "_DLT_SETTINGS", loud_dlt)
+    loud_dlt = {**pipeline.DLT_SETTINGS, "RUNTIME__LOG_LEVEL": "DEBUG"}
+    monkeypatch.setattr(pipeline, "DLT_SETTINGS", loud_dlt)
     caplog.set_level(logging.DEBUG)
     loud = [logging.getLogger(name) for name in ("dlt", "urllib3", "requests", "qtickets_source")]
     for log in loud:
