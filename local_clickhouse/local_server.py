@@ -22,6 +22,7 @@ import http.client
 import importlib.metadata
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -62,8 +63,15 @@ INHERITED = (
     "PYTHONHOME",
 )
 
+# With 3 GB the first load fails.
+ADDRESS_SPACE = 4_000_000_000
+
 # What the engine prints when it cannot start, and what the user can do.
 FAILURES = (
+    (
+        r".*(failed to map segment|thread constructor failed|Cannot allocate memory|bad_alloc).*",
+        "allow it more memory (the limits of the container or of the unit)",
+    ),
     (r"Code: 210\b.*", "the port is in use: choose another, or 0 for any free one"),
     (r"Code: 76\b.*", "another server uses this folder: stop it or choose another home"),
     (r".*(No space left on device|File too large|Code: 243\b).*", "the disk is full: free space"),
@@ -174,6 +182,7 @@ def _join_or_start(
         else:
             try:
                 _check_engine()
+                _check_address_space()
                 last_native, last_http = _last_ports(folder)
                 folder.users.write_text(users_xml(logins, databases))
                 folder.config.write_text(
@@ -344,6 +353,16 @@ def _check_engine() -> None:
         raise LocalClickHouseError(
             f"the local ClickHouse needs chdb-core {needed} or later, installed is {version}: "
             "run pip install --upgrade chdb-core"
+        )
+
+
+def _check_address_space() -> None:
+    """Refuse to start with too few addresses: the server hangs or fails at any later moment."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        raise LocalClickHouseError(
+            f"the local ClickHouse needs {ADDRESS_SPACE / 1e9:g} GB of virtual memory, most of "
+            f"which it only reserves; the limit is {limit / 1e9:.1f} GB: raise it (ulimit -v)"
         )
 
 

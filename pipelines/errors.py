@@ -72,9 +72,13 @@ class BusyError(RunError):
     exit_code = ExitCode.BUSY
 
 
+# Of an ImportError and a RuntimeError.
+_NO_MEMORY = ("failed to map segment from shared object", "can't start new thread")
+
+
 def system_error(error: BaseException) -> ConfigurationError | None:
     """Return the error for what the operating system refused; None for any other cause."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
         return ConfigurationError(
             "There is not enough memory. Allow the command more (ulimit -v, the limit of the"
             " container or of the unit); nothing is lost, the next run repeats what is missing."

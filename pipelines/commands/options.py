@@ -150,7 +150,7 @@ def one_line_errors(*, verbose: bool) -> Iterator[None]:
     except RunError as error:
         _print_error(error, verbose=verbose)
         raise typer.Exit(int(error.exit_code)) from None
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
         if not (found := system_error(error)):
             raise
         _print_error(found, verbose=verbose)

@@ -26,6 +26,11 @@ _MESSAGES = (
         " next run continues.",
     ),
     (
+        r"Code: 439\b|CANNOT_SCHEDULE_TASK",
+        "{where} cannot start another thread. Allow the server more memory and threads (`ulimit -v`"
+        " and `-u`, the limits of the container or of the unit).",
+    ),
+    (
         r"\[SSL",
         "{where} does not speak TLS. Check CLICKHOUSE_PORT (HTTPS) and CLICKHOUSE_SECURE.",
     ),

@@ -213,6 +213,34 @@ def test_what_the_system_refuses_is_one_line(
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kilobytes", "exit_code", "words"),
+    [
+        (300_000, 2, "There is not enough memory. Allow the command more (ulimit -v"),
+        (1_500_000, 4, "needs 4 GB of virtual memory, most of which it only reserves"),
+    ],
+)
+def test_a_limit_of_virtual_memory_is_named_in_one_line(
+    tmp_path: Path, kilobytes: int, exit_code: int, words: str
+) -> None:
+    command = f"ulimit -v {kilobytes}; {sys.executable} pipelines/qtickets.py run --offline"
+
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=PROJECT,
+        env=os.environ | {"QTICKETS_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == exit_code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "home" / "clickhouse" / "address.tsv").exists()
+
+
 def test_other_errors_of_connections_stay_bugs() -> None:
     with pytest.raises(ConnectionError), one_line_errors(verbose=False):
         raise ConnectionError("not of the system")
