@@ -83,7 +83,7 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
 
     masked = world.rows("SELECT DISTINCT table FROM system.mutations WHERE database = 'zakaz'")
     assert {row["table"] for row in masked} == {
-        "fact_qtickets_tickets",
+        "int_qtickets_tickets",
         "fact_qtickets_sales_by_show_daily",
         "dim_buyers",
         "fact_qtickets_sales_daily",
@@ -105,13 +105,13 @@ def test_where_tables_cannot_be_exchanged_nothing_is_rebuilt_partially(
     monkeypatch.setattr(ClickHouseAdapter, "supports_atomic_exchange", lambda _: False)
 
     run = world.dbt(
-        *("build", "--select", "int_qtickets_changed", "fact_qtickets_tickets"),
+        *("build", "--select", "int_qtickets_changed", "int_qtickets_tickets"),
         *MODELS_ONLY,
         changed_since=datetime(2026, 3, 31, 10, 30, tzinfo=timezone.utc),
     )
 
-    assert run.statuses["fact_qtickets_tickets"] == "error"
-    assert "cannot be rebuilt partially" in run.messages["fact_qtickets_tickets"]
+    assert run.statuses["int_qtickets_tickets"] == "error"
+    assert "cannot be rebuilt partially" in run.messages["int_qtickets_tickets"]
     assert world.row(tickets) == before
 
 

@@ -138,6 +138,7 @@ def test_a_killed_restore_is_completed_by_the_same_command(account: Account) -> 
     marts, there = account.snapshot(), tables(account)
     account.world.sell(tickets=2, price=1234)
     assert account.command().exit_code == 0
+    later = account.snapshot()
 
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_RESTORE],
@@ -146,11 +147,14 @@ def test_a_killed_restore_is_completed_by_the_same_command(account: Account) -> 
         check=False,
     )
     repeated = backup(account, "restore", "before", "--replace")
+    restored, restored_there = account.snapshot(), tables(account)
+    assert account.command().exit_code == 0
 
     assert killed.returncode == -signal.SIGKILL
     assert repeated.exit_code == 0, repeated.output
-    assert account.snapshot() == marts
-    assert tables(account) == there
+    assert restored == marts
+    assert restored_there == there
+    assert account.snapshot() == later, "the next run loads the changes since the backup"
 
 
 # A slow backup of its own table, under the name given.

@@ -176,7 +176,7 @@ def test_the_runbooks_sql_traces_a_number_to_its_raw_rows(world: MartsWorld) -> 
 
 def test_the_runbooks_sql_counts_the_rows_that_fail_a_data_test(world: MartsWorld) -> None:
     _, failed, *_ = runbook_sql()
-    data_tests = ("test", "--select", "every_ticket_arrived_fact_qtickets_tickets_")
+    data_tests = ("test", "--select", "every_ticket_arrived_int_qtickets_tickets_")
     assert world.dbt(*data_tests).success
     assert rows(world, failed) == []
 

@@ -2,7 +2,7 @@
 
 {#- The tables of the last build are named by their identifiers, not by ref(): this model runs before they
     are rebuilt. How it is used: docs/partial_rebuilds.md. -#}
-{%- set tickets_of_last_build = this.incorporate(path={'identifier': 'fact_qtickets_tickets'}) %}
+{%- set tickets_of_last_build = this.incorporate(path={'identifier': 'int_qtickets_tickets'}) %}
 
 -- depends_on: {{ ref('stg_qtickets_api_events_raw') }}, {{ ref('stg_qtickets_api_shows_raw') }}, {{ source('qtickets_raw', 'orders') }}
 -- depends_on: {{ source('qtickets_raw', 'tickets') }}
