@@ -66,8 +66,9 @@ GROUP BY payment, currency
 ORDER BY revenue DESC;
 
 -- ### At which hours and on which weekdays do people buy?
+-- In the time of the event's city.
 -- total: tickets
-SELECT toDayOfWeek(sale_ts) AS weekday, toHour(sale_ts) AS hour, sum(quantity) AS tickets
+SELECT sale_local_weekday AS weekday, sale_local_hour AS hour, sum(quantity) AS tickets
 FROM zakaz.fact_qtickets_tickets
 WHERE ticket_state = 'sold'
 GROUP BY weekday, hour
@@ -313,11 +314,12 @@ WHERE shows.is_over
 ORDER BY no_shows DESC;
 
 -- ### When do visitors come to the entrance?
+-- In the time of the city, as the start of the show is.
 -- may be empty
 SELECT
     shows.event_name AS event,
     shows.start_local AS show,
-    toStartOfInterval(tickets.scan_ts, INTERVAL 15 MINUTE) AS quarter,
+    formatDateTime(toStartOfInterval(tickets.scan_ts, INTERVAL 15 MINUTE), '%F %R', tickets.time_zone) AS quarter,
     sum(tickets.entrances) AS visitors
 FROM zakaz.fact_qtickets_tickets AS tickets
 INNER JOIN zakaz.dim_shows AS shows ON tickets.show_id = shows.show_id

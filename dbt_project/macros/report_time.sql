@@ -13,6 +13,16 @@
     toDate(toTimeZone({{ timestamp }}, '{{ qtickets.report_tz() }}'))
 {%- endmacro %}
 
+{#- Hour (0 to 23) and weekday (1 is Monday) in a time zone that differs from row to row. Functions such as toHour
+    take one time zone for all rows, unlike formatDateTime. -#}
+{% macro local_hour(timestamp, time_zone) -%}
+    toUInt8(formatDateTime({{ timestamp }}, '%H', {{ time_zone }}))
+{%- endmacro %}
+
+{% macro local_weekday(timestamp, time_zone) -%}
+    toUInt8(formatDateTime({{ timestamp }}, '%u', {{ time_zone }}))
+{%- endmacro %}
+
 {#- The sale date of a raw order: the date of payment, or of creation if the vendor sends no time of
     payment. -#}
 {% macro order_sale_date() -%}

@@ -209,7 +209,7 @@ def test_a_ticket_that_an_exchange_moved_to_another_order_counts_there_only(
 ) -> None:
     world.empty_raw()
     world.insert("events", event(1), event(2))
-    models = ("--select", "+fact_qtickets_ledger_daily")
+    models = ("--select", "+fact_qtickets_ledger_daily", "+dim_events", "+dim_shows")
     world.fetched_at = "2026-03-01 09:00:00"
     world.order(10, "2026-02-10 08:00:00", ticket("1000", id=5), ticket("300", id=6))
     world.build_models(*models)

@@ -38,7 +38,8 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
 def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: MartsWorld) -> None:
     world.fetched_at = "2026-03-31 09:00:00"
     world.insert("events", event(1), event(2, city_name="Казань"))
-    world.insert("shows", show(11), show(21, 2))
+    world.insert("events", event(3), event(4))
+    world.insert("shows", show(11), show(21, 2), show(31, 3), show(41, 4))
     world.insert("inventory", seats(11, 100, 40), seats(21, 10, 10, 2))
     world.order(1, "2025-10-29 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
     world.order(2, "2025-10-29 11:00:00", ticket("700", 21), event_id=2, buyer_hash="b")
@@ -48,6 +49,8 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
     world.order(6, "2026-02-15 10:00:00", ticket("100"), buyer_hash="d", promo_code_id=7)
     world.order(7, "2026-02-16 10:00:00", ticket("110"), buyer_hash="e")
     world.order(10, "2025-12-16 10:00:00", ticket("140"), promo_code_id=7, utm=VK)
+    world.order(11, "2025-08-01 10:00:00", ticket("100", 31), event_id=3)
+    world.order(12, "2025-09-01 10:00:00", ticket("100", 41), event_id=4)
     world.insert("promo_codes", {"id": 7, "code": "SPRING"})
     world.order(8, None, ticket("120"), buyer_hash="f")
     world.build_models()
@@ -69,15 +72,16 @@ def test_tables_rebuilt_partially_twice_equal_those_of_a_full_rebuild(world: Mar
 
     # The only order of a month moves to the next month (after midnight in Moscow), and a merge
     # removes its old version; the only order of another month is no longer paid; an event moves to
-    # another city; a promo code is renamed.
+    # another city, one to another time zone, a show to another day; a promo code is renamed.
     world.fetched_at = "2026-03-31 11:00:00"
     world.order(3, "2025-11-30 21:00:00", ticket("800"), buyer_hash="a")
     world.raw("OPTIMIZE TABLE zakaz_raw.orders FINAL")
     world.order(5, None, ticket("900"), buyer_hash="c")
-    world.insert("events", event(2, city_name="Томск"))
+    world.insert("events", event(2, city_name="Томск"), event(3, city_timezone="Asia/Tomsk"))
+    world.insert("shows", show(41, 4, start_date="2026-04-21 16:00:00"))
     world.insert("promo_codes", {"id": 7, "code": "SUMMER"})
     months = build_changed(world, since="2026-03-31 10:30:00", tested=True)
-    assert months == [202510, 202511, 202512, 202601, 202603]
+    assert months == [202508, 202509, 202510, 202511, 202512, 202601, 202603]
     sold = world.rows("SELECT DISTINCT toYYYYMM(sales_date) m FROM zakaz.fact_qtickets_sales_daily")
     assert not {202511, 202601} & {row["m"] for row in sold}
 

@@ -120,7 +120,22 @@ class Recomputed:
                 "promo_code_id": order["promo_code_id"] or 0,
                 "discount_id": order["discount_id"] or 0,
                 **{name: utm.get(name) or "" for name in UTM},
+                **self._in_the_city(event, order["payed_at"], basket["checked_at"]),
             }
+
+    def _in_the_city(self, event: Row | None, sold: str, scanned: str | None) -> Row:
+        """Return the hours and weekdays of a ticket in the time zone of its event's city."""
+        zone = self._zone_of(event)
+        found: Row = {"time_zone": zone.key}
+        for name, text in (("sale", sold), ("scan", scanned)):
+            local = _moment(text).astimezone(zone) if text else None
+            found[f"{name}_local_hour"] = local.hour if local else None
+            found[f"{name}_local_weekday"] = local.isoweekday() if local else None
+        return found
+
+    def _zone_of(self, event: Row | None) -> ZoneInfo:
+        name = ((event or {}).get("city") or {}).get("timezone")
+        return ZoneInfo(name) if name else self._zone
 
     def _local(self, text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(self._zone)
@@ -265,6 +280,7 @@ class Recomputed:
                 "venue_address": (event["place_address"] or "").strip(),
                 "event_type_id": event["event_type_id"] or 0,
                 "age": event["age"] or "",
+                "time_zone": self._zone_of(event).key,
             }
         return facts
 
@@ -274,8 +290,12 @@ class Recomputed:
             (id_,): {
                 "event_id": str(show["event_id"]),
                 "city": city_of(self.events[show["event_id"]]),
-                "start_ts": self._time(show["start_date"] or show["open_date"]),
+                "start_ts": self._time(start := show["start_date"] or show["open_date"]),
                 "end_ts": self._time(_end(show)),
+                "time_zone": (zone := self._zone_of(self.events[show["event_id"]])).key,
+                "start_local": f"{_moment(start).astimezone(zone):%Y-%m-%d %H:%M}"
+                if start
+                else None,
                 "is_deleted": int(
                     bool(show["deleted_at"] or self.events[show["event_id"]]["deleted_at"])
                 ),

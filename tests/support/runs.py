@@ -16,7 +16,7 @@ MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "un
 # The half of the models that the dashboard and `check` read.
 DASHBOARD_ONLY = (
     *MODELS_ONLY,
-    *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard"),
+    *("--select", "+mv_qtickets_sales_latest", "+v_qtickets_sales_dashboard", "+dim_shows"),
     *("+v_qtickets_freshness", "+fact_qtickets_sales_utm_daily", "+fact_qtickets_ledger_daily"),
 )
 

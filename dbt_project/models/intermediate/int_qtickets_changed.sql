@@ -20,17 +20,23 @@ moved_events as (
     ) as built
     left join {{ ref('stg_qtickets_api_events_raw') }} as events on built.event_id = events.event_id
     where built.city != if(events.city = '', 'unknown', events.city)
+    union distinct
+    -- To a city in another time zone, where the local hours of all sales change.
+    select events.event_id as event_id
+    from {{ ref('stg_qtickets_api_events_raw') }} as events
+    left join {{ this.incorporate(path={'identifier': 'dim_events'}) }} as built on events.event_id = built.event_id
+    where toString(built.time_zone) != events.time_zone
 
 ),
 
--- Nulls are compared as a date before everything.
+-- Nulls are compared as a date before everything. Shows that are new in this build have no tickets yet.
 moved_shows as (
 
-    select built.show_id as show_id
-    from (select distinct show_id, show_date from {{ tickets_of_last_build }}) as built
-    left join {{ ref('stg_qtickets_api_shows_raw') }} as shows on built.show_id = shows.show_id
+    select shows.show_id as show_id
+    from {{ ref('stg_qtickets_api_shows_raw') }} as shows
+    left join {{ this.incorporate(path={'identifier': 'dim_shows'}) }} as built on shows.show_id = built.show_id
     where
-        coalesce(built.show_date, toDate(0))
+        coalesce(built.start_date, toDate(0))
         != coalesce({{ report_date('shows.starts_at') }}, toDate(0))
 
 ),

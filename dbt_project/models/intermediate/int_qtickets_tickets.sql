@@ -54,7 +54,12 @@ select
     {% for name in utm_names() -%}
     tickets.{{ name }} as {{ name }},
     {% endfor -%}
-    {{ version_of('tickets.changed_at') }} as _ver
+    {{ version_of('tickets.changed_at') }} as _ver,
+    toLowCardinality(if(events.time_zone = '', '{{ report_tz() }}', events.time_zone)) as time_zone,
+    {{ local_hour('tickets.payed_at', 'time_zone') }} as sale_local_hour,
+    {{ local_weekday('tickets.payed_at', 'time_zone') }} as sale_local_weekday,
+    {{ local_hour('tickets.checked_at', 'time_zone') }} as scan_local_hour,
+    {{ local_weekday('tickets.checked_at', 'time_zone') }} as scan_local_weekday
 
 from tickets
 left join {{ ref('stg_qtickets_api_events_raw') }} as events on tickets.event_id = events.event_id

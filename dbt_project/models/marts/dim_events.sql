@@ -34,7 +34,8 @@ listed_events as (
         events.venue as venue,
         events.venue_address as venue_address,
         events.event_type_id as event_type_id,
-        events.age as age
+        events.age as age,
+        events.time_zone as time_zone
     from {{ ref('stg_qtickets_api_events_raw') }} as events
     left join show_dates on events.event_id = show_dates.event_id
     left join {{ ref('int_qtickets_event_inventory') }} as inventory
@@ -64,7 +65,8 @@ unlisted_events as (
         '' as venue,
         '' as venue_address,
         0 as event_type_id,
-        '' as age
+        '' as age,
+        '{{ report_tz() }}' as time_zone
     from (
         select
             event_id,
@@ -96,7 +98,8 @@ select
     venue,
     venue_address,
     toInt64(event_type_id) as event_type_id,
-    toLowCardinality(age) as age
+    toLowCardinality(age) as age,
+    toLowCardinality(time_zone) as time_zone
 
 from (
     select * from listed_events

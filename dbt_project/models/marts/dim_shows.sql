@@ -1,27 +1,5 @@
 {{ config(order_by='(event_id, show_id)') }}
 
-with
-
--- A time zone that ClickHouse does not know would fail the build.
-events as (
-
-    select
-        event_id,
-        event_name,
-        city,
-        currency,
-        is_deleted,
-        venue,
-        venue_address,
-        event_type_id,
-        age,
-        if(
-            city_timezone in (select time_zone from system.time_zones), city_timezone, '{{ report_tz() }}'
-        ) as time_zone
-    from {{ ref('stg_qtickets_api_events_raw') }}
-
-)
-
 select
     shows.show_id as show_id,
     shows.event_id as event_id,
@@ -48,5 +26,5 @@ select
     toLowCardinality(events.age) as age
 
 from {{ ref('stg_qtickets_api_shows_raw') }} as shows
-left join events on shows.event_id = events.event_id
+left join {{ ref('stg_qtickets_api_events_raw') }} as events on shows.event_id = events.event_id
 settings join_use_nulls = 0

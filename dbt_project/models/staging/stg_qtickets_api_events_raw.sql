@@ -15,7 +15,10 @@ select
     toString(id) as event_id,
     coalesce(name, '') as event_name,
     if(trimmed_city = '', 'unknown', trimmed_city) as city,
-    coalesce(city_timezone, '') as city_timezone,
+    -- ClickHouse fails a query that names a time zone it does not know.
+    if(
+        city_timezone in (select time_zone from system.time_zones), assumeNotNull(city_timezone), '{{ report_tz() }}'
+    ) as time_zone,
     trim(coalesce(place_name, '')) as venue,
     trim(coalesce(place_address, '')) as venue_address,
     coalesce(event_type_id, 0) as event_type_id,
