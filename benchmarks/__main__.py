@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from . import extract, live, load, marts, reconciliation, whole_run
+from . import extract, live, load, marts, reconciliation, soak, whole_run
 from .report import Results, environment, markdown, write
 
 SUITES = {
@@ -16,14 +16,13 @@ SUITES = {
     "reconcile": reconciliation.measure,
     "marts": marts.measure,
     "live": live.measure,
+    "soak": soak.measure,
 }
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(
-    only: Annotated[
-        str, typer.Option(help="Suites to run, by commas: extract,load,run,reconcile,marts,live.")
-    ] = "",
+    only: Annotated[str, typer.Option(help=f"Suites to run, by commas: {','.join(SUITES)}.")] = "",
     scale: Annotated[float, typer.Option(help="Fraction of the orders: 0.1 runs a tenth.")] = 1.0,
     quick: Annotated[bool, typer.Option("--quick", help="The same as --scale 0.01.")] = False,
     repeat: Annotated[int, typer.Option(help="Repetitions; the best one counts.")] = 2,

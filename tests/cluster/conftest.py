@@ -3,7 +3,9 @@
 QTICKETS_TEST_CLUSTER names its replicas, `host:http:native,host:http:native`; with it go
 QTICKETS_TEST_CLUSTER_NAME (`zakaz`), QTICKETS_TEST_CLUSTER_USER (`default`) and …_PASSWORD.
 QTICKETS_TEST_CLUSTER_CONTROL is a command that is called with `kill N` and `start N`, N from 1: it
-returns when the replica is down, or answers again. `make test-cluster` sets them all.
+returns when the replica is down, or answers again. `make test-cluster` sets them all but
+QTICKETS_TEST_CLUSTER_BACKUPS, a place for backups that every replica reaches, as in
+QTICKETS_BACKUP_TARGET: S3('https://…/{name}', 'key', 'secret').
 """
 
 import os
@@ -29,6 +31,7 @@ USER = os.environ.get("QTICKETS_TEST_CLUSTER_USER", "default")
 PASSWORD = os.environ.get("QTICKETS_TEST_CLUSTER_PASSWORD", "")
 NAME = os.environ.get("QTICKETS_TEST_CLUSTER_NAME", "zakaz")
 CONTROL = os.environ.get("QTICKETS_TEST_CLUSTER_CONTROL", "")
+BACKUPS = os.environ.get("QTICKETS_TEST_CLUSTER_BACKUPS", "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,10 +74,12 @@ class ClusterAccount:
     world: World
     environment: dict[str, str]
 
-    def command(self, *arguments: str, replica: int = 1) -> Result:
+    def command(self, *arguments: str, replica: int = 1, backups: str = "") -> Result:
         """Run the command on one of the replicas."""
         return CliRunner().invoke(
-            app, list(arguments), env=self.environment | self.address(replica)
+            app,
+            list(arguments),
+            env=self.environment | self.address(replica) | {"QTICKETS_BACKUP_TARGET": backups},
         )
 
     def address(self, number: int) -> dict[str, str]:
@@ -86,16 +91,21 @@ class ClusterAccount:
         }
 
     def contents(self, replica: Replica) -> dict[str, tuple[Any, ...]]:
-        """Return number and checksum of the rows of every table on a replica."""
+        """Return number and checksum of the rows of every table on a replica.
+
+        Rows are those after all merges.
+        """
         tables = replica.query(
-            "SELECT database, name FROM system.tables"
+            "SELECT database, name, if(engine LIKE '%Replacing%', 'FINAL', '') FROM system.tables"
             f" WHERE database IN ('{DATABASE}', '{DATABASE}_raw') AND engine LIKE '%MergeTree'"
         )
+        # The hash of a row with a null would be null.
+        rows = "count(), sum(cityHash64(formatRow('JSONEachRow', *)))"
         return {
             f"{database}.{table}": replica.query(
-                f"SELECT count(), sum(cityHash64(*)) FROM `{database}`.`{table}`"
+                f"SELECT {rows} FROM `{database}`.`{table}` {final}"
             )[0]
-            for database, table in tables
+            for database, table, final in tables
         }
 
     def wait_until_equal(self) -> dict[str, tuple[Any, ...]]:

@@ -3,10 +3,13 @@
 import json
 import threading
 import time
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
-from tests.cluster.conftest import DATABASE, ClusterAccount
+from pipelines.transform import build_plan
+from tests.cluster.conftest import BACKUPS, DATABASE, ClusterAccount
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -97,6 +100,54 @@ def test_a_replica_that_is_killed_during_a_build_leaves_the_next_run_right(
     facts = [name for name in before if ".fact_" in name or ".dim_buyers" in name]
     assert {name: after[name] for name in facts} == {name: before[name] for name in facts}
     assert not [name for name in after if "__dbt" in name]
+
+
+def test_a_partial_rebuild_gives_the_rows_of_a_full_one_on_every_replica(
+    account: ClusterAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_plan, "PARTIAL_BUILD_FROM_TICKETS", 1)
+    monkeypatch.setattr(build_plan, "OVERLAP", timedelta())
+    assert account.command("run", "--full-refresh").exit_code == 0
+    account.world.sell(tickets=3, price=700)
+    account.world.refund(
+        next(o["id"] for o in account.world.orders() if o["payed"] and not o["deleted_at"])
+    )
+
+    result = account.command("run")
+    partial = account.wait_until_equal()
+    changed = partial[f"{DATABASE}.int_qtickets_changed"]
+    assert account.command("run", "--full-refresh").exit_code == 0
+    full = account.wait_until_equal()
+
+    assert result.exit_code == 0, result.output
+    assert changed[0] > 0, "everything was rebuilt"
+    facts = [name for name in full if ".fact_" in name or ".dim_buyers" in name]
+    assert len(facts) > 10
+    assert {name: partial[name] for name in facts} == {name: full[name] for name in facts}
+
+
+@pytest.mark.skipif(not BACKUPS, reason="QTICKETS_TEST_CLUSTER_BACKUPS is not set")
+def test_a_restore_gives_every_replica_the_rows_of_the_backup(account: ClusterAccount) -> None:
+    name = f"of-the-tests-{uuid4()}"
+    assert account.command("run").exit_code == 0
+    before = account.wait_until_equal()
+    backup = account.command("backup", name, backups=BACKUPS)
+    account.world.sell(tickets=2, price=900)
+    assert account.command("run").exit_code == 0
+    later = account.wait_until_equal()
+
+    result = account.command("restore", name, "--replace", replica=2, backups=BACKUPS)
+    restored = account.wait_until_equal()
+    assert account.command("run").exit_code == 0
+
+    assert backup.exit_code == 0, backup.output
+    assert result.exit_code == 0, result.output
+    assert later != before
+    kept = [table for table in before if "_raw." in table or ".fact_qtickets_sales" in table]
+    assert {table: restored[table] for table in kept} == {table: before[table] for table in kept}
+    continued = account.wait_until_equal()
+    fact = f"{DATABASE}.fact_qtickets_sales_daily"
+    assert continued[fact] == later[fact], "the next run loads the changes since the backup"
 
 
 def test_a_backup_to_the_disk_of_each_server_is_refused(account: ClusterAccount) -> None:
