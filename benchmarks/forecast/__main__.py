@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
-import clickhouse_connect
 import typer
 from clickhouse_connect.driver.client import Client
 
-from local_clickhouse import LocalServer, running_server
+from local_clickhouse import running_server
 
 from .errors import HORIZONS, Errors, errors, mean
 from .models import build, fill
+from .server import connect
 from .worlds import FAMILIES, World, world
 
 FIGURES = (
@@ -27,17 +27,6 @@ FIGURES = (
     "width",
     "uncompared",
 )
-
-
-def _client(server: LocalServer, database: str) -> Client:
-    return clickhouse_connect.get_client(
-        host=server.host,
-        port=server.http_port,
-        username="transformer",
-        password=server.logins["transformer"].password,
-        database=database,
-        autogenerate_session_id=False,
-    )
 
 
 def measure(
@@ -100,9 +89,9 @@ def main(
         tempfile.TemporaryDirectory() as folder,
         running_server(Path(folder), database="zakaz") as server,
     ):
-        _client(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
+        connect(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
         chosen = [int(seed) for seed in seeds.split(",")]
-        client = _client(server, "zakaz")
+        client = connect(server, "zakaz")
         rows = measure(client, chosen, json.loads(constants), halls=halls)
         shows, seconds = build_cost(client, chosen[0])
     typer.echo(table(rows))

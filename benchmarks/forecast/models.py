@@ -6,6 +6,7 @@ worlds.
 
 from datetime import date
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -43,29 +44,41 @@ class _ReturnedError(Exception):
         self.value = value
 
 
-@cache
-def _constants() -> dict[str, Any]:
-    def give(value: Any) -> Any:
-        raise _ReturnedError(value)
+def _return(value: Any) -> Any:
+    raise _ReturnedError(value)
 
-    text = (DBT_PROJECT / "macros" / "forecast.sql").read_text(encoding="utf-8")
-    module = Environment().from_string(text, globals={"return": give}).module
+
+@cache
+def _constants(macro: str) -> dict[str, Any]:
     try:
-        module.forecast_constants()  # type: ignore[attr-defined]
+        getattr(_module(macro.partition("_")[0]), macro)()
     except _ReturnedError as returned:
         return dict(returned.value)
-    raise ValueError("forecast_constants() returns nothing")
+    raise ValueError(f"{macro}() returns nothing")
+
+
+def _module(name: str, **others: Any) -> Any:
+    text = (DBT_PROJECT / "macros" / f"{name}.sql").read_text(encoding="utf-8")
+    return Environment().from_string(text, globals={"return": _return, **others}).module
 
 
 def rendered(model: str, prefix: str, today: date, constants: dict[str, Any]) -> str:
     """Return the SQL of a model as dbt would compile it."""
     text = (DBT_PROJECT / "models" / f"{model}.sql").read_text(encoding="utf-8")
+    qtickets = SimpleNamespace()
+    silence = _module("silence", qtickets=qtickets)
+    qtickets.local_seconds = silence.local_seconds
     macros: dict[str, Any] = {
         "config": lambda **_: "",
         "ref": lambda name: f"{prefix}{name}",
+        "report_now": lambda: f"toDateTime('{today} 12:00:00', 'Europe/Moscow')",
+        "report_timestamp": lambda sql: sql,
         "report_today": lambda: f"toDate('{today}')",
         "report_date": lambda sql: f"toDate({sql})",
-        "forecast_constants": lambda: {**_constants(), **constants},
+        "forecast_constants": lambda: {**_constants("forecast_constants"), **constants},
+        "silence_constants": lambda: {**_constants("silence_constants"), **constants},
+        "usual_hours": silence.usual_hours,
+        "local_seconds": silence.local_seconds,
     }
     return Environment().from_string(text).render(**macros)
 
@@ -121,7 +134,11 @@ def build(client: Client, prefix: str, constants: dict[str, Any] | None = None) 
     A query that needs more memory than `LIMITS` fails.
     """
     for model in MODELS:
-        name = model.split("/")[-1]
         sql = rendered(model, prefix, TODAY, constants or {})
-        create = f"CREATE OR REPLACE TABLE {prefix}{name} ENGINE MergeTree ORDER BY tuple()"
-        client.command(f"{create} AS {sql.strip()}", settings=LIMITS)
+        create(client, f"{prefix}{model.split('/')[-1]}", sql)
+
+
+def create(client: Client, table: str, sql: str) -> None:
+    """Create a table of the rows of a query, within `LIMITS`."""
+    statement = f"CREATE OR REPLACE TABLE {table} ENGINE MergeTree ORDER BY tuple()"
+    client.command(f"{statement} AS {sql.strip()}", settings=LIMITS)

@@ -26,6 +26,8 @@ from pipelines.operations.checks.runs import (
     without_future_runs,
 )
 from pipelines.operations.checks.service import check_service
+from pipelines.operations.checks.silence import TABLES as SILENCE_TABLES
+from pipelines.operations.checks.silence import check_silence, last_reading, read_silences
 from pipelines.warehouse.job_log import JOB_TABLES
 from pipelines.warehouse.server import Warehouse, describe_missing, open_warehouse
 
@@ -128,6 +130,15 @@ def _check_data(
     # Before the job log is read: a run that starts in between is then seen as in progress.
     differences = read_differences(warehouse, client) if compared <= existing else None
     log, in_the_future = without_future_runs(read_job_log(settings, warehouse, client), now)
+    read_at = last_reading(log.runs)
+    # Recorded pages end where they were recorded, and facts that lack orders look silent.
+    is_watched = settings.mode != "offline" and not differences and read_at is not None
+    has_marts = {(warehouse.marts_db, table) for table in SILENCE_TABLES} <= existing
+    silences = (
+        read_silences(warehouse, client, read_at)
+        if is_watched and has_marts and read_at is not None
+        else None
+    )
     return [
         *in_the_future,
         check_last_run(log, now),
@@ -136,5 +147,6 @@ def _check_data(
         check_reconciliation(log.runs),
         check_webhooks(log.runs, now),
         check_quality(log.runs),
+        *check_silence(silences, log.runs),
         check_marts(differences, log.unfinished_since or log.live_since, now),
     ]

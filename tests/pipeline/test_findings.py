@@ -19,6 +19,7 @@ from pipelines.operations.checks.runs import (
     check_quality,
 )
 from pipelines.operations.checks.service import judge_response
+from pipelines.operations.checks.silence import ACCOUNT, Silence, check_silence
 from pipelines.operations.checks.times import ago
 
 NOW = datetime(2026, 6, 15, 10, tzinfo=timezone.utc)
@@ -186,3 +187,41 @@ def test_health_is_as_bad_as_its_worst_check(statuses: list[Status], worst: Stat
 )
 def test_ages_are_rounded(before: timedelta, text: str) -> None:
     assert ago(NOW - before, NOW) == text
+
+
+def silence(show_id: int, *, unusual: bool) -> Silence:
+    return Silence(show_id, "Nutcracker, 2026-07-01 19:00", NOW - timedelta(days=2), unusual, 12.4)
+
+
+def silent(*silences: Silence) -> dict[str, Check]:
+    return {check.name: check for check in check_silence(list(silences), [run(1)])}
+
+
+def test_each_show_that_is_silent_is_an_error_of_its_own() -> None:
+    found = silent(
+        silence(ACCOUNT, unusual=False), silence(7, unusual=True), silence(8, unusual=False)
+    )
+
+    assert {name: check.status for name, check in found.items()} == {
+        "silence": "ok",
+        "silence show 7": "error",
+    }
+    assert found["silence show 7"].message.startswith(
+        "Nutcracker, 2026-07-01 19:00: no sale since 2026-06-13T10:00:00+00:00 (47 h ago at the"
+        " last reading), although more than 12 were to be expected."
+    )
+
+
+def test_a_silence_of_the_account_is_one_error_and_its_shows_are_not_listed() -> None:
+    found = silent(silence(ACCOUNT, unusual=True), silence(7, unusual=True))
+
+    assert {name: check.status for name, check in found.items()} == {"silence": "error"}
+    assert found["silence"].message.startswith("The account: no sale since")
+
+
+def test_an_account_that_is_not_watched_says_so() -> None:
+    found = silent()["silence"]
+
+    assert (found.status, found.values["watched_shows"]) == ("ok", 0)
+    assert found.message.startswith("Not watched")
+    assert list(check_silence(None, [run(1)])) == [found]
