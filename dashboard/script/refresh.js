@@ -2,6 +2,7 @@
 
 const REFRESH_MS = 5000;
 const RETRY_MS = 15000;
+const BUSY_MS = 30000;
 
 class Refresh {
   constructor(page, live) {
@@ -9,6 +10,7 @@ class Refresh {
     this.version = live.version;
     this.timer = null;
     this.isAsking = false;
+    this.usedAt = -BUSY_MS;
   }
 
   start() {
@@ -16,6 +18,9 @@ class Refresh {
     document.addEventListener("visibilitychange", () => this.soon());
     addEventListener("online", () => this.soon());
     addEventListener("offline", () => this.page.live.setState("off"));
+    for (const kind of ["pointerdown", "keydown"]) {
+      addEventListener(kind, () => { this.usedAt = performance.now(); }, { capture: true });
+    }
     setInterval(() => this.page.live.drawAge(), 1000);
     this.soon();
   }
@@ -48,10 +53,12 @@ class Refresh {
     return answer.json();
   }
 
-  // Whether a list is open or a date is being typed, which a new drawing would close.
+  // Whether a list may be open or a date is being typed, which a new drawing would close. A control
+  // keeps the focus after it was used, and must not stop the refresh for longer.
   isBusy() {
     const focused = document.activeElement;
-    return focused instanceof HTMLSelectElement || focused instanceof HTMLInputElement;
+    const isControl = focused instanceof HTMLSelectElement || focused instanceof HTMLInputElement;
+    return isControl && performance.now() - this.usedAt < BUSY_MS;
   }
 
   async replaceData() {

@@ -28,6 +28,8 @@ const TEXTS = {
     live_denied: "Сервер больше не принимает ключ: откройте страницу по ссылке с ключом.",
     live_failed: "Последний запуск не удался: часть данных может быть устаревшей.",
     live_news: "Продан {n} билет|Продано {n} билета|Продано {n} билетов",
+    live_news_more: "Продано билетов: {n} или больше",
+    live_on: "Связь с сервером есть: числа снова обновляются.",
 
     // Filters
     filters: "Фильтры",
@@ -143,6 +145,8 @@ const TEXTS = {
     live_denied: "The server no longer accepts the token: open the page by the link with the token.",
     live_failed: "The last run failed: some of the data may be out of date.",
     live_news: "{n} ticket sold|{n} tickets sold",
+    live_news_more: "{n} or more tickets sold",
+    live_on: "Connected to the server: the numbers refresh again.",
 
     // Filters
     filters: "Filters",

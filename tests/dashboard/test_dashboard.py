@@ -524,12 +524,15 @@ LOOKS: dict[str, dict[str, Any]] = {
         "locale": "en-GB",
         "viewport": {"width": 390, "height": 844},
     },
+    "narrow phone": {"viewport": {"width": 320, "height": 640}},
 }
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_accessibility_has_no_serious_violation(marts: Marts, open_page: Opener, look: str) -> None:
-    page = open_page(marts.path, **LOOKS[look])
+def test_accessibility_has_no_serious_violation(planned: Row, open_page: Opener, look: str) -> None:
+    page = open_page(planned, fragment="period=all", **LOOKS[look])
+    for summary in page.locator("summary").all():
+        summary.click()
     assert page.get_attribute("html", "lang") == ("en" if "English" in look else "ru")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
         "no horizontal scrolling"
@@ -543,6 +546,15 @@ def test_accessibility_has_no_serious_violation(marts: Marts, open_page: Opener,
         if one["impact"] in ("serious", "critical")
     ]
     assert serious == []
+    # Where a table is wider than its panel, the keyboard reaches and names it, and nowhere else.
+    regions = page.eval_on_selector_all(
+        ".scroll",
+        "all => all.map(one => [one.scrollWidth > one.clientWidth, one.tabIndex === 0,"
+        " !!one.ariaLabel])",
+    )
+    assert {tuple(region) for region in regions} <= {(True, True, True), (False, False, False)}
+    if look == "narrow phone":
+        assert [True, True, True] in regions
 
 
 def test_an_account_without_sales_says_so(marts: Marts, open_page: Opener) -> None:
@@ -780,6 +792,60 @@ def test_a_served_page_refreshes_its_numbers_and_keeps_filters_and_place(
     assert "period=all" in page.url
     assert page.evaluate("scrollY") == 700
     assert page.locator("#live-news").text_content() == "Продано 2 билета"
+
+
+def test_a_served_page_does_not_interrupt_who_reads_it(served: ServedPage) -> None:
+    page = served.page
+    said = (
+        "new MutationObserver(() => said.push(document.getElementById('live-news').textContent))"
+        ".observe(document.getElementById('live-news'), {childList: true, subtree: true})"
+    )
+    page.evaluate(f"window.said = []; {said}")
+    page.evaluate("window.row = document.querySelector('[data-table=last_sales] tbody tr')")
+
+    def refresh() -> None:
+        with page.expect_response("**/live"):
+            served.refresh()
+
+    refresh()
+    refresh()
+    assert page.evaluate("row.isConnected"), "what has not changed is not drawn again"
+
+    sale = {"tickets": 2, "amount": 1, "currency": "RUB"}
+    for number in range(4):
+        served.reader.added = sale | {
+            "at": 4_000_000_000 + number,
+            "event": f"Новая {number}",
+        }
+        served.status.version += 1
+        refresh()
+        page.wait_for_selector(f"#live tr.selected >> text=Новая {number}")
+    assert page.evaluate("said") == ["Продано 2 билета"], "at most one sentence a minute"
+
+    page.context.set_offline(True)
+    page.wait_for_function("() => said.length === 2")
+    page.context.set_offline(False)
+    page.wait_for_function("() => said.length === 3")
+    assert [text.split(":")[0] for text in page.evaluate("said")[1:]] == [
+        "Нет связи с сервером", "Связь с сервером есть",
+    ]  # fmt: skip
+
+
+def test_a_control_that_keeps_the_focus_does_not_stop_the_refresh(served: ServedPage) -> None:
+    page = served.page
+    page.locator("#city").focus()
+    before = page.locator("[data-metric='period.revenue']").get_attribute("value")
+    sale = {"at": 4_000_000_000, "event": "Новая", "tickets": 2, "amount": 100, "currency": "RUB"}
+    served.reader.added = sale
+    served.status.version += 1
+
+    served.refresh()
+
+    page.wait_for_function(
+        "value => document.querySelector(\"[data-metric='period.revenue']\").value !== value",
+        arg=before,
+    )
+    assert page.evaluate("document.activeElement.id") == "city"
 
 
 def test_a_served_page_says_that_the_network_is_gone_and_recovers(served: ServedPage) -> None:

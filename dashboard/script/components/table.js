@@ -16,10 +16,27 @@ function table(name, headings, rows) {
     return element("tr", { "data-key": key, class: classes || null },
       ...cells.map((cell) => (isCell(cell) ? cell : element("td", {}, cell))));
   });
-  return element("div", { class: "scroll" },
-    element("table", { "data-table": name },
-      element("thead", {}, element("tr", {}, ...headingCells)),
-      element("tbody", {}, ...bodyRows)));
+  return scrollable(element("table", { "data-table": name },
+    element("thead", {}, element("tr", {}, ...headingCells)),
+    element("tbody", {}, ...bodyRows)));
+}
+
+// Wrap a table that may be wider than its panel. While it is, the keyboard can scroll it.
+function scrollable(content) {
+  const host = element("div", { class: "scroll" }, content);
+  const update = () => {
+    const scrolls = host.scrollWidth > host.clientWidth && getComputedStyle(host).overflowX !== "visible";
+    const title = host.closest("details, section")?.querySelector("summary, h2")?.textContent;
+    const attributes = { tabindex: "0", role: "group", "aria-label": title };
+    for (const [name, value] of Object.entries(attributes)) {
+      if (scrolls && value) host.setAttribute(name, value);
+      else host.removeAttribute(name);
+    }
+  };
+  const observer = new ResizeObserver(update);
+  observer.observe(host);
+  observer.observe(content);
+  return host;
 }
 
 function numberCell(column, exact, text, kind = "") {

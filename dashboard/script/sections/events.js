@@ -11,7 +11,7 @@ function eventsSection(page) {
   sortEventRows(rows, page.sort, page.format.locale);
   const [visible, more] = limitRows(page, "events", rows, EVENTS_SHOWN);
   section.append(
-    element("div", { class: "scroll" }, element("table", { "data-table": "events", class: "events" },
+    scrollable(element("table", { "data-table": "events", class: "events" },
       element("thead", {}, element("tr", {},
         sortHeading(page, "name", "event", ""),
         sortHeading(page, "starts", "date", "wide-only"),

@@ -1,20 +1,26 @@
 // The live part of the page that `serve` serves: the last sales, the seats left, and how old they are.
-// The element stays in the document and only its content changes, so that focus and scrolling stay.
+// The element stays in the document, and its content is replaced only if it has changed, so that focus,
+// scrolling and the place of a screen reader stay.
+
+const ANNOUNCED_EVERY_MS = 60000;
 
 class LiveSection {
   constructor(page) {
     this.page = page;
     this.sales = [];
     this.seats = [];
+    this.fresh = new Set();
     this.readAt = null;
     this.state = "on";
+    this.unannounced = { tickets: 0, more: false };
+    this.announcedAt = -ANNOUNCED_EVERY_MS;
     this.age = element("span", { class: "muted small", id: "live-age" });
     this.problem = element("p", { class: "alert warn", hidden: true });
     this.content = element("div", { class: "columns" });
     this.heading = element("h2", { id: "title-live" });
     this.element = element("section", { class: "panel", id: "live", "aria-labelledby": "title-live" },
       element("div", { class: "title" }, this.heading, this.age), this.problem, this.content);
-    // A reader of the screen hears new sales, all of one refresh in one sentence.
+    // A screen reader says the tickets that were sold, at most once a minute, and what goes wrong.
     this.announcement = element("div", { class: "hidden", role: "status", id: "live-news" });
     document.body.append(this.announcement);
     this.draw();
@@ -22,25 +28,43 @@ class LiveSection {
 
   // Take over what the server has answered.
   update(answer) {
-    const news = this.sales.length ? answer.sales.filter((sale) => sale.at > this.sales[0].at) : [];
-    this.sales = answer.sales;
-    this.seats = answer.seats;
-    // The server's clock says how old the data are, this device's clock how long that was ago.
-    this.readAt = answer.live.read_at === null
-      ? null : performance.now() / 1000 - (answer.live.now - answer.live.read_at);
-    this.setState(answer.live.failed ? "failed" : "on");
-    this.draw(new Set(news.map((sale) => sale.at)));
-    if (news.length) {
-      const tickets = news.reduce((sum, sale) => sum + sale.tickets, 0);
-      this.announcement.textContent = this.page.format.plural("live_news", tickets);
+    const { sales, seats, live } = answer;
+    const news = this.sales.length ? sales.filter((sale) => sale.at > this.sales[0].at) : [];
+    const hasChanged = JSON.stringify([sales, seats]) !== JSON.stringify([this.sales, this.seats]);
+    this.sales = sales;
+    this.seats = seats;
+    // The server's clock says how old the data are, this device's clock how long that was ago. It also
+    // counts the hours for which the device sleeps, which performance.now() does not.
+    this.readAt = live.read_at === null ? null : Date.now() / 1000 - (live.now - live.read_at);
+    this.setState(live.failed ? "failed" : "on");
+    if (hasChanged) {
+      this.fresh = new Set(news.map((sale) => sale.at));
+      this.draw();
     }
+    this.unannounced.tickets += news.reduce((sum, sale) => sum + sale.tickets, 0);
+    // The list is short: there may be more new sales than it shows.
+    this.unannounced.more ||= news.length > 1 && news.length === sales.length;
+    this.announceSales();
+  }
+
+  announceSales() {
+    const { tickets, more } = this.unannounced;
+    if (!tickets || performance.now() - this.announcedAt < ANNOUNCED_EVERY_MS) return;
+    this.announcement.textContent = this.page.format.plural(more ? "live_news_more" : "live_news", tickets);
+    this.unannounced = { tickets: 0, more: false };
+    this.announcedAt = performance.now();
   }
 
   // `state` is on, off (no connection), denied (no token) or failed (the last run failed).
   setState(state) {
+    if (state !== this.state) this.announcement.textContent = this.page.text(`live_${state}`);
     this.state = state;
-    this.problem.hidden = state === "on";
-    this.problem.textContent = state === "on" ? "" : this.page.text(`live_${state}`);
+    this.drawState();
+  }
+
+  drawState() {
+    this.problem.hidden = this.state === "on";
+    this.problem.textContent = this.state === "on" ? "" : this.page.text(`live_${this.state}`);
     this.drawAge();
   }
 
@@ -50,26 +74,26 @@ class LiveSection {
       this.age.textContent = "";
       return;
     }
-    const seconds = Math.max(0, Math.round(performance.now() / 1000 - this.readAt));
+    const seconds = Math.max(0, Math.round(Date.now() / 1000 - this.readAt));
     const age = seconds < 60 ? format.text("live_just_now") : format.ago(seconds);
     this.age.textContent = format.text("live_age", age);
   }
 
-  draw(fresh = new Set()) {
+  draw() {
     const { page } = this;
     this.heading.textContent = page.text("live_title");
-    this.content.replaceChildren(this.salesTable(fresh), this.seatsTable());
-    this.setState(this.state);
+    this.content.replaceChildren(this.salesTable(), this.seatsTable());
+    this.drawState();
   }
 
-  salesTable(fresh) {
+  salesTable() {
     const { page } = this;
     const { format } = page;
     if (!this.sales.length) return element("p", { class: "muted empty" }, page.text("live_no_sales"));
     const headings = [page.text("live_sales"), page.text("tickets"), page.text("live_amount"), page.text("live_time")];
     return table("last_sales", headings, this.sales.map((sale) => ({
       key: sale.at,
-      selected: fresh.has(sale.at),
+      selected: this.fresh.has(sale.at),
       cells: [
         sale.event,
         numberCell("tickets", sale.tickets, format.number(sale.tickets)),
