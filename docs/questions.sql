@@ -146,7 +146,7 @@ SELECT
     sum(plan_revenue) AS planned_revenue,
     sum(fact_revenue) AS revenue
 FROM zakaz.v_plan_vs_fact
-WHERE sales_date <= toDate(now('Europe/Moscow'))
+WHERE is_planned AND sales_date <= toDate(now('Europe/Moscow'))
 GROUP BY city, currency
 ORDER BY city, currency;
 

@@ -91,7 +91,7 @@ const TEXTS = {
     no_pace: "Нет показов в продаже с проданными билетами",
 
     // Plan
-    plan: "План-факт", plan_why: "С первого по последний плановый день выбранного периода",
+    plan: "План-факт", plan_why: "С первого по последний плановый день мероприятия, в выбранном периоде",
     planned: "План", actual: "Факт", done: "Выполнение",
 
     // Promo codes
@@ -204,7 +204,7 @@ const TEXTS = {
     no_pace: "No shows on sale with tickets sold",
 
     // Plan
-    plan: "Plan vs actual", plan_why: "From the first to the last planned day of the selected period",
+    plan: "Plan vs actual", plan_why: "From the first to the last planned day of the event, in the selected period",
     planned: "Plan", actual: "Actual", done: "Achieved",
 
     // Promo codes

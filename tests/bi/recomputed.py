@@ -115,11 +115,11 @@ MEASURES: dict[str, Compute] = {
         )
     ),
     "plan_revenue": of_currency(total("plan_revenue")),
-    "actual_revenue": of_currency(total("fact_revenue")),
+    "actual_revenue": of_currency(total("fact_revenue", is_planned=1)),
     "plan_difference": of_currency(
-        lambda rows: sum(row["fact_revenue"] - row["plan_revenue"] for row in rows)
+        lambda rows: total("fact_revenue", is_planned=1)(rows) - total("plan_revenue")(rows)
     ),
-    "plan_done": of_currency(ratio(total("fact_revenue"), total("plan_revenue"))),
+    "plan_done": of_currency(ratio(total("fact_revenue", is_planned=1), total("plan_revenue"))),
     "pace_tickets": one_of(total("tickets_so_far"), "days_before_show"),
     "pace_typical_share": one_of(_mean_share, "days_before_show"),
     "pace_expected": one_of(newest("tickets_expected"), "days_before_show", "show_id", "currency"),

@@ -432,8 +432,8 @@ def test_a_plan_is_compared_with_sales_of_the_same_events(
     expected = marts.rows(
         "SELECT event_id, sum(plan_tickets) AS plan_tickets, sum(plan_revenue) AS plan_revenue,"
         " sum(fact_tickets) AS actual_tickets, sum(fact_revenue) AS actual_revenue"
-        " FROM v_plan_vs_fact WHERE sales_date BETWEEN '2026-06-10' AND '2026-06-15'"
-        " GROUP BY event_id HAVING plan_tickets > 0"
+        " FROM v_plan_vs_fact WHERE sales_date BETWEEN '2026-06-09' AND '2026-06-15'"
+        " AND is_planned GROUP BY event_id HAVING plan_tickets > 0"
     )
 
     shown = table(page, "plan")

@@ -314,13 +314,13 @@ def test_the_plan_is_compared_with_sales_and_a_bad_plan_changes_nothing(
 
     rows = world.rows(
         "SELECT toString(sales_date) AS d, event_id, city, plan_tickets, fact_tickets,"
-        " diff_tickets, diff_tickets_pct, diff_revenue_pct, currency"
+        " diff_tickets, diff_tickets_pct, diff_revenue_pct, currency, is_planned"
         " FROM zakaz.v_plan_vs_fact WHERE sales_date > '2026-01-01' ORDER BY d, event_id"
     )
     assert [tuple(row.values()) for row in rows] == [
-        ("2026-03-29", "1", "москва", 0, 0, 0, None, None, "RUB"),
-        ("2026-03-30", "1", "москва", 2, 1, -1, -50.0, -20.0, "RUB"),
-        ("2026-03-30", "2", "казань", 5, 0, -5, -100.0, -100.0, "RUB"),
+        ("2026-03-29", "1", "москва", 0, 0, 0, None, None, "RUB", 0),
+        ("2026-03-30", "1", "москва", 2, 1, -1, -50.0, -20.0, "RUB", 1),
+        ("2026-03-30", "2", "казань", 5, 0, -5, -100.0, -100.0, "RUB", 1),
     ]
 
     _write_plan(project, "2026-02-30,1,,2,1000\n2026-03-30,1,,-2,10\n2026-03-30,1, ,2,1e3\n")

@@ -2,17 +2,17 @@
 
 function planSection(page) {
   const { data, format } = page;
-  const planned = page.sumBy("plan", (row, plan) => plan.event[row], ["tickets", "revenue"]);
-  if (!planned.size) return null;
-  const actual = actualOfPlan(page);
-  const rows = [...planned]
-    .map(([event, plan]) => ({
+  const columns = ["tickets", "revenue", "actual_tickets", "actual_revenue"];
+  const rows = [...page.sumBy("plan", (row, plan) => plan.event[row], columns)]
+    .filter(([, sums]) => sums.tickets || sums.revenue)
+    .map(([event, sums]) => ({
       key: data.eventIds[event],
       name: data.events[event].name,
-      planned: plan,
-      actual: actual.get(event) ?? { tickets: 0, revenue: 0 },
+      planned: { tickets: sums.tickets, revenue: sums.revenue },
+      actual: { tickets: sums.actual_tickets, revenue: sums.actual_revenue },
     }))
     .sort((a, b) => b.planned.revenue - a.planned.revenue);
+  if (!rows.length) return null;
   const total = (column) => columnSums(["tickets", "revenue"], rows.map((row) => row[column]));
   const [visible, more] = limitRows(page, "plan", rows);
   const totals = { planned: total("planned"), actual: total("actual") };
@@ -28,24 +28,6 @@ function planSection(page) {
   const section = panel("plan", page.text("plan"), { subtitle: page.text("plan_why") });
   section.append(table("plan", headings, withTotal.map((row) => planRow(page, row))), more ?? "");
   return section;
-}
-
-// Sales of each event from its first to its last planned day in the period: a plan of June is not
-// compared with sales of May.
-function actualOfPlan(page) {
-  const { data } = page;
-  const { plan, sales } = data.tables;
-  const plannedDays = new Map();
-  data.forEachRow("plan", ...page.period, page.filters, (row) => {
-    const day = plan.day[row];
-    const [first, last] = plannedDays.get(plan.event[row]) ?? [day, day];
-    plannedDays.set(plan.event[row], [Math.min(first, day), Math.max(last, day)]);
-  });
-  const eventOf = (row) => {
-    const [first, last] = plannedDays.get(sales.event[row]) ?? [Infinity, 0];
-    return sales.day[row] >= first && sales.day[row] <= last ? sales.event[row] : null;
-  };
-  return page.sumBy("sales", eventOf, ["tickets", "revenue"]);
 }
 
 function planRow(page, { key, total, name, planned, actual }) {

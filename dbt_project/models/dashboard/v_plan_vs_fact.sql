@@ -69,6 +69,17 @@ daily_totals as (
     from plan_and_sales
     group by sales_date, event_id, city, currency
 
+),
+
+-- 1970 for an event without a plan.
+planned_days as (
+
+    select
+        *,
+        minIf(sales_date, plan > 0 or planned > 0) over (partition by event_id, city, currency) as first_planned_day,
+        maxIf(sales_date, plan > 0 or planned > 0) over (partition by event_id, city, currency) as last_planned_day
+    from daily_totals
+
 )
 
 select
@@ -83,7 +94,8 @@ select
     toDecimal64(earned - planned, 2) as diff_revenue,
     if(plan = 0, null, round(100 * (sold - plan) / plan, 2)) as diff_tickets_pct,
     if(planned = 0, null, round(100 * toFloat64(earned - planned) / toFloat64(planned), 2)) as diff_revenue_pct,
-    toLowCardinality(currency) as currency
+    toLowCardinality(currency) as currency,
+    toUInt8(sales_date between first_planned_day and last_planned_day) as is_planned
 
-from daily_totals
+from planned_days
 settings join_use_nulls = 0
