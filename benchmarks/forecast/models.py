@@ -30,6 +30,9 @@ TABLES = (
     "String), sales_date Date, ticket_state LowCardinality(String), quantity UInt32, amount "
     "Decimal(18, 2), refund_ts Nullable(Date), cancellation_ts Nullable(Date)"
     ") ORDER BY show_id",
+    "CREATE OR REPLACE TABLE {prefix}fact_qtickets_sales_by_show_daily (show_id Int64, currency "
+    "LowCardinality(String), sales_date Date, tickets_sold UInt64, tickets_refunded UInt64, "
+    "tickets_cancelled UInt64, gross_revenue Decimal(18, 2)) ORDER BY show_id",
     "CREATE OR REPLACE TABLE {prefix}dim_shows (show_id Int64, event_id String, city String, "
     "start_date Nullable(Date), end_date Nullable(Date), sale_start_ts Nullable(Date), "
     "is_deleted UInt8, is_over UInt8) ORDER BY show_id",
@@ -125,6 +128,12 @@ def fill(client: Client, prefix: str, world: World, *, halls: bool = True) -> No
             )
             for sale in world.sales
         ],
+    )
+    client.command(
+        f"INSERT INTO {prefix}fact_qtickets_sales_by_show_daily"
+        " SELECT show_id, currency, sales_date, sumIf(quantity, ticket_state = 'sold'),"
+        " sumIf(quantity, ticket_state = 'refunded'), 0, sum(amount)"
+        f" FROM {prefix}fact_qtickets_tickets GROUP BY show_id, currency, sales_date"
     )
 
 
