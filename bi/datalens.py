@@ -33,7 +33,6 @@ _USER_TYPES = {"String": "string", "Date": "date", "DateTime": "genericdatetime"
 _UNIT_TYPES = {
     "money": "float",
     "share": "float",
-    "estimate": "float",
     "hours": "float",
     "time": "genericdatetime",
 }

@@ -14,7 +14,7 @@ from bi.formulas import columns_of
 PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = Path(__file__).with_name("definition")
 LANGUAGES = ("ru", "en")
-UNITS = ("money", "tickets", "estimate", "orders", "buyers", "share", "hours", "time")
+UNITS = ("money", "tickets", "orders", "buyers", "shows", "share", "hours", "time")
 KINDS = ("indicator", "table", "line", "column", "bar")
 
 Texts = Mapping[str, str]
@@ -72,7 +72,11 @@ class Dataset:
     def columns_within(self, measure: Measure) -> list[str]:
         """Return the columns of `table` that must have one value for a measure."""
         fixed = (self.dimensions[name] for name in measure.within)
-        return [each.join.key if each.join else each.formula for each in fixed]
+        return [
+            column
+            for each in fixed
+            for column in ([each.join.key] if each.join else columns_of(each.formula))
+        ]
 
     @property
     def joins(self) -> list[Join]:

@@ -15,7 +15,6 @@ measure that needs one value of a dimension is empty over several: currencies ar
 
 _UNITS = {
     "money": "money, in the currency",
-    "estimate": "tickets, estimated",
     "share": "share, 0 to 1",
     "time": "time, reporting time zone",
 }

@@ -54,6 +54,15 @@ def of_currency(compute: Compute) -> Compute:
     return one_of(compute, "currency")
 
 
+def of_show(column: str) -> Compute:
+    """Return the value of the one row of a show and currency."""
+    return one_of(newest(column), "show_id", "currency")
+
+
+def of_backtest(column: str) -> Compute:
+    return one_of(newest(column), "horizon_days", "method")
+
+
 def _sold_share(rows: list[Row]) -> Any:
     seats, left = total("tickets_total")(rows), total("tickets_left")(rows)
     return float(Decimal(seats - left) / seats) if seats else None
@@ -122,7 +131,16 @@ MEASURES: dict[str, Compute] = {
     "plan_done": of_currency(ratio(total("fact_revenue", is_planned=1), total("plan_revenue"))),
     "pace_tickets": one_of(total("tickets_so_far"), "days_before_show"),
     "pace_typical_share": one_of(_mean_share, "days_before_show"),
-    "pace_expected": one_of(newest("tickets_expected"), "days_before_show", "show_id", "currency"),
+    "forecast_sold": of_show("tickets_so_far"),
+    "forecast_tickets": of_show("tickets_p50"),
+    "forecast_low": of_show("tickets_p10"),
+    "forecast_high": of_show("tickets_p90"),
+    "forecast_revenue": of_show("revenue_p50"),
+    "forecast_sellout": of_show("sellout_probability"),
+    "past_shows": of_backtest("shows"),
+    "forecast_error": of_backtest("wape"),
+    "forecast_bias": of_backtest("bias"),
+    "forecast_coverage": of_backtest("coverage_80"),
     "zone_total": total("tickets_total"),
     "zone_left": total("tickets_left"),
     "zone_sold_share": ratio(total("tickets_taken"), total("tickets_total")),

@@ -30,6 +30,11 @@ WORKBOOK_DATASETS = {
     name: entry["dataset"]
     for name, entry in json.loads(WORKBOOK.read_text())["export"]["entries"]["dataset"].items()
 }
+METHODS = {
+    "pickup": "прогноз",
+    "curve": "как похожие сеансы",
+    "last_week": "как последняя неделя",
+}
 LATE = "2026-03-30 22:30:00"
 """31 March in Moscow and in Almaty, 30 March in UTC."""
 
@@ -139,6 +144,8 @@ def rows_of(world: MartsWorld, dataset: str) -> list[Row]:
                 row[f"dim_{dimension.id}"] = value
             elif dimension.formula in row:
                 row[f"dim_{dimension.id}"] = row[dimension.formula]
+            elif dimension.id == "method":
+                row["dim_method"] = METHODS[row["method"]]
     return rows
 
 
@@ -155,6 +162,8 @@ def groupings(dataset: str) -> list[list[str]]:
     found = [[], plain[:1], plain, [name for name in plain if name != "event"]]
     if "show" in dimensions:
         found.append([*plain, "show"])
+    if "method" in dimensions:
+        found.append(["horizon", "method"])
     return found
 
 
