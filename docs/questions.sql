@@ -285,22 +285,28 @@ GROUP BY days
 ORDER BY min(days_before_show);
 
 -- ### Will a show sell out? How does it sell against past shows?
--- The last day of each curve; `usual_share` is the share that comparable shows had sold by then. may be empty
+-- Four of five shows end between the two numbers; `usual_share` is the share that comparable shows had sold by now.
+-- may be empty
 SELECT
     shows.event_name AS event,
     shows.start_local AS show,
-    pace.currency AS currency,
-    pace.tickets_so_far AS tickets_so_far,
-    pace.usual_share AS usual_share,
-    pace.tickets_expected AS tickets_expected
-FROM (
+    forecast.currency AS currency,
+    forecast.tickets_so_far AS tickets_so_far,
+    forecast.tickets_total AS seats,
+    forecast.tickets_p50 AS tickets_expected,
+    forecast.tickets_p10 AS at_least,
+    forecast.tickets_p90 AS at_most,
+    forecast.sellout_probability AS sellout_probability,
+    pace.usual_share AS usual_share
+FROM zakaz.fact_qtickets_forecast AS forecast
+INNER JOIN zakaz.dim_shows AS shows ON forecast.show_id = shows.show_id
+LEFT JOIN (
     SELECT *
     FROM zakaz.fact_qtickets_sales_pace
     WHERE NOT is_over
     ORDER BY days_before_show
     LIMIT 1 BY show_id, currency
-) AS pace
-INNER JOIN zakaz.dim_shows AS shows ON pace.show_id = shows.show_id
+) AS pace ON forecast.show_id = pace.show_id AND forecast.currency = pace.currency
 ORDER BY event, show;
 
 -- ## Visitors

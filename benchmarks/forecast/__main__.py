@@ -13,7 +13,9 @@ from clickhouse_connect.driver.client import Client
 from local_clickhouse import running_server
 
 from .errors import HORIZONS, Errors, errors, mean
-from .models import build, fill
+from .models import build, constants_of, fill
+from .reliability import Outcomes, outcomes
+from .reliability import table as reliability_table
 from .server import connect
 from .worlds import FAMILIES, World, world
 
@@ -31,16 +33,18 @@ FIGURES = (
 
 def measure(
     client: Client, seeds: list[int], constants: dict[str, float], *, halls: bool
-) -> list[Errors]:
-    """Return the errors on every family, a row for each seed and horizon."""
-    rows = []
+) -> tuple[list[Errors], list[Outcomes]]:
+    """Return the errors and the outcomes on every family, for each seed."""
+    rows, found = [], []
+    used = constants_of("forecast_constants") | constants
     for seed in seeds:
         for family in FAMILIES:
             prefix = f"{family}_{seed}_"
             fill(client, prefix, world(family, seed), halls=halls)
             build(client, prefix, constants)
             rows.extend(errors(client, prefix, family))
-    return rows
+            found.extend(outcomes(client, prefix, used["offset"], used["sold_out_from"]))
+    return rows, found
 
 
 def build_cost(client: Client, seed: int) -> tuple[int, float]:
@@ -92,9 +96,10 @@ def main(
         connect(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
         chosen = [int(seed) for seed in seeds.split(",")]
         client = connect(server, "zakaz")
-        rows = measure(client, chosen, json.loads(constants), halls=halls)
+        rows, found = measure(client, chosen, json.loads(constants), halls=halls)
         shows, seconds = build_cost(client, chosen[0])
     typer.echo(table(rows))
+    typer.echo(f"\n{reliability_table(found)}")
     typer.echo(f"\nA build for {shows} shows: {seconds:.1f} s, within 1 GB and 2 threads.")
     if output:
         output.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")

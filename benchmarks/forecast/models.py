@@ -33,8 +33,11 @@ TABLES = (
     "CREATE OR REPLACE TABLE {prefix}fact_qtickets_sales_by_show_daily (show_id Int64, currency "
     "LowCardinality(String), sales_date Date, tickets_sold UInt64, tickets_refunded UInt64, "
     "tickets_cancelled UInt64, gross_revenue Decimal(18, 2)) ORDER BY show_id",
+    "CREATE OR REPLACE TABLE {prefix}dim_events (event_id String, currency LowCardinality(String)) "
+    "ORDER BY event_id",
     "CREATE OR REPLACE TABLE {prefix}dim_shows (show_id Int64, event_id String, city String, "
     "start_date Nullable(Date), end_date Nullable(Date), sale_start_ts Nullable(Date), "
+    "sale_end_ts Nullable(Date), "
     "is_deleted UInt8, is_over UInt8) ORDER BY show_id",
     "CREATE OR REPLACE TABLE {prefix}fact_qtickets_inventory_by_show (show_id Int64, "
     "tickets_total Nullable(UInt64)) ORDER BY show_id",
@@ -52,7 +55,8 @@ def _return(value: Any) -> Any:
 
 
 @cache
-def _constants(macro: str) -> dict[str, Any]:
+def constants_of(macro: str) -> dict[str, Any]:
+    """Return the constants that a macro of the dbt project returns."""
     try:
         getattr(_module(macro.partition("_")[0]), macro)()
     except _ReturnedError as returned:
@@ -78,8 +82,8 @@ def rendered(model: str, prefix: str, today: date, constants: dict[str, Any]) ->
         "report_timestamp": lambda sql: sql,
         "report_today": lambda: f"toDate('{today}')",
         "report_date": lambda sql: f"toDate({sql})",
-        "forecast_constants": lambda: {**_constants("forecast_constants"), **constants},
-        "silence_constants": lambda: {**_constants("silence_constants"), **constants},
+        "forecast_constants": lambda: {**constants_of("forecast_constants"), **constants},
+        "silence_constants": lambda: {**constants_of("silence_constants"), **constants},
         "usual_hours": silence.usual_hours,
         "local_seconds": silence.local_seconds,
     }
@@ -103,6 +107,7 @@ def fill(client: Client, prefix: str, world: World, *, halls: bool = True) -> No
                 show.start_date,
                 show.end_date,
                 show.on_sale,
+                show.end_date,
                 0,
                 show.end_date < TODAY,
             )

@@ -19,7 +19,9 @@
         'usual_spread': 0.4,
         'bias': 0.2,
         'usual_misses': 8,
-        'narrow': 0.85,
+        'narrow': [0.75, 0.8, 0.87, 0.87, 0.92],
+        'event_correlation': 0.3,
+        'sold_out_from': 0.99,
         'wide': 1.2,
         'recenter': 0.5,
     }) }}

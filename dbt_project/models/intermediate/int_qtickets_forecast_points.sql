@@ -84,6 +84,8 @@ sums as (
         sumIf(near * ({{ value }}), same_city) as city_{{ name }},
         sum(near * ({{ value }})) as all_{{ name }},
         {% endfor %}
+        avg(py) as past_y,
+        stddevPop(py) as past_spread,
         avgIf(if(past_final <= 0, 0, past_tickets / past_final), same_event) as event_share,
         avgIf(if(past_final <= 0, 0, past_tickets / past_final), same_city) as city_share
     from pairs
@@ -139,11 +141,16 @@ select
     fits.all_shows as all_shows,
     toUInt8(fits.mass >= 0.01) as is_compared,
     -- Rounded, because a sum of floats depends on the order in which they are added.
-    round(if(fits.mass < 0.01, {{ c.usual_spread }} * 2, fits.spread), 6) as spread,
+    toUInt8(not is_compared and points.tickets_so_far = 0 and fits.all_shows > 0) as is_unsold,
+    round(multiIf(
+        is_compared, fits.spread,
+        is_unsold, greatest(fits.past_spread, {{ c.usual_spread }} * 2),
+        {{ c.usual_spread }} * 2
+    ), 6) as spread,
     points.x as x,
-    round(if(
-        fits.mass < 0.01,
-        points.x + log(1 + points.days_left / (points.age + 3)),
+    round(multiIf(
+        is_unsold, fits.past_y,
+        not is_compared, points.x + log(1 + points.days_left / (points.age + 3)),
         fits.my + fits.slope * (points.x - fits.mx) + fits.pace_slope * (points.pace - fits.mp)
     ), 6) as center,
     multiIf(fits.event_shows >= 3, round(fits.event_share, 6), fits.city_shows >= 3, round(fits.city_share, 6), 0) as curve_share,

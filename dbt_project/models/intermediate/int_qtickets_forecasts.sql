@@ -58,9 +58,10 @@ intervals as (
         if(missed_shows = 0, 1, kept) * points.tickets_so_far as least_tickets,
         toFloat64(greatest(if(points.tickets_total = 0, 1000000000, points.tickets_total), points.tickets_so_far)) as most_tickets,
         missed_shows / (missed_shows + {{ c.usual_misses }}) as trust,
-        {{ c.narrow }} * (trust * past_misses.low_miss - (1 - trust) * 1.28 * {{ c.wide }}) as low_z,
+        transform(points.horizon_days, {{ c.horizons }}, {{ c.narrow }}, 1) as narrow,
+        narrow * (trust * past_misses.low_miss - (1 - trust) * 1.28 * {{ c.wide }}) as low_z,
         trust * past_misses.middle_miss * {{ c.recenter }} as middle_z,
-        {{ c.narrow }} * (trust * past_misses.high_miss + (1 - trust) * 1.28 * {{ c.wide }}) as high_z,
+        narrow * (trust * past_misses.high_miss + (1 - trust) * 1.28 * {{ c.wide }}) as high_z,
         arrayMap(
             z -> least(greatest(exp(least(points.center + z * points.spread, 25)) - {{ c.offset }}, least_tickets), most_tickets),
             [low_z, middle_z + {{ c.bias }} * points.spread, high_z]
@@ -93,6 +94,7 @@ select
     all_shows,
     missed_shows,
     is_compared,
+    is_unsold,
     if(missed_shows = 0, 1, kept) as kept_share,
     center + (middle_z + {{ c.bias }} * spread) * spread as middle,
     greatest(middle_z + {{ c.bias }} * spread - low_z, 0.01) * spread / 1.2816 as spread_below,

@@ -13,6 +13,7 @@ shows as (
         assumeNotNull(start_date) as first_day,
         greatest(assumeNotNull(coalesce(end_date, start_date)), first_day) as last_day,
         toDate(sale_start_ts) as sale_start_date,
+        toDate(sale_end_ts) as sale_end_date,
         is_over
     from {{ ref('dim_shows') }}
     where start_date is not null and not is_deleted
@@ -28,7 +29,7 @@ entries as (
         currency,
         sales_date as entry_date,
         toInt64(tickets_sold + tickets_refunded + tickets_cancelled) as tickets,
-        toFloat64(gross_revenue) as money
+        gross_revenue as money
     from {{ ref('fact_qtickets_sales_by_show_daily') }}
     where show_id != 0
 
@@ -39,9 +40,28 @@ entries as (
         currency,
         assumeNotNull({{ report_date("if(ticket_state = 'refunded', refund_ts, cancellation_ts)") }}) as entry_date,
         -toInt64(quantity) as tickets,
-        -toFloat64(amount) as money
+        -amount as money
     from {{ ref('fact_qtickets_tickets') }}
     where show_id != 0 and ticket_state != 'sold'
+
+    union all
+
+    -- A show on sale that has sold nothing yet.
+    select
+        shows.show_id as show_id,
+        events.currency as currency,
+        {{ report_today() }} - 1 as entry_date,
+        0 as tickets,
+        0 as money
+    from shows
+    inner join {{ ref('dim_events') }} as events on shows.event_id = events.event_id
+    where
+        not shows.is_over
+        and coalesce(shows.sale_start_date, toDate('1970-01-01')) < {{ report_today() }}
+        and coalesce(shows.sale_end_date, toDate('2100-01-01')) >= {{ report_today() }}
+        and shows.show_id not in (
+            select show_id from {{ ref('fact_qtickets_sales_by_show_daily') }} where sales_date < {{ report_today() }}
+        )
 
 ),
 
