@@ -46,7 +46,8 @@ RUSH_EVERY = 15
 
 TABLES = (
     "CREATE OR REPLACE TABLE {prefix}fact_qtickets_tickets (show_id Int64, sale_ts "
-    "DateTime('Europe/Moscow'), is_box_office UInt8, is_free UInt8) ORDER BY show_id",
+    "DateTime('Europe/Moscow'), sales_date Date ALIAS toDate(sale_ts), is_box_office UInt8, "
+    "is_free UInt8) ORDER BY show_id",
     "CREATE OR REPLACE TABLE {prefix}dim_shows (show_id Int64, start_ts Nullable(DateTime("
     "'Europe/Moscow')), end_ts Nullable(DateTime('Europe/Moscow')), sale_end_ts Nullable(DateTime("
     "'Europe/Moscow')), is_deleted UInt8) ORDER BY show_id",

@@ -36,6 +36,8 @@ show_sales as (
     from {{ ref('fact_qtickets_tickets') }} as tickets
     where
         show_id != 0 and not is_box_office and not is_free
+        -- The table is sorted by month.
+        and tickets.sales_date >= {{ report_today() }} - {{ c.weeks * 7 + 1 }}
         and tickets.sale_ts <= {{ report_now() }}
         and tickets.sale_ts >= {{ report_now() }} - interval {{ c.weeks }} week
     group by show_id, intDiv(toUnixTimestamp(tickets.sale_ts), {{ c.slot_seconds }})

@@ -58,6 +58,7 @@ def read_silences(warehouse: Warehouse, client: Client, read_at: datetime) -> li
         f" LEFT JOIN `{db}`.dim_shows AS shows ON gaps.show_id = shows.show_id"
         " LEFT JOIN (SELECT arrayJoin([show_id, 0]) AS show_id, max(sale_ts) AS sale_ts"
         f" FROM `{db}`.fact_qtickets_tickets WHERE NOT is_box_office AND NOT is_free"
+        " AND sales_date >= toDate({read_at:DateTime('UTC')}) - 90"
         " GROUP BY show_id) AS newest ON gaps.show_id = newest.show_id"
         " WHERE gaps.next_sale_ts IS NULL AND gaps.sale_end_ts > {read_at:DateTime('UTC')}"
         " ORDER BY gaps.show_id",
