@@ -6,7 +6,7 @@ returns them with dates and times as text.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,10 @@ from tests.support.expected import city_of, money
 Row = dict[str, Any]
 Facts = dict[tuple[Any, ...], Row]
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
-ENTRIES = {"refunded": "refund", "cancelled": "cancellation", "exchanged": "exchange"}
+ENTRIES = {
+    **{"refunded": "refund", "cancelled": "cancellation"},
+    **{"exchanged": "exchange", "vanished": "vanished"},
+}
 
 
 class Recomputed:
@@ -28,8 +31,20 @@ class Recomputed:
             place of the hash, and without `zone`.
     """
 
-    def __init__(self, orders: Iterable[Row], events: Iterable[Row], zone: str) -> None:
+    def __init__(
+        self,
+        orders: Iterable[Row],
+        events: Iterable[Row],
+        zone: str,
+        vanished: Mapping[int, datetime],
+    ) -> None:
+        """Compute the tickets.
+
+        Args:
+            vanished: When it was sure that the service no longer listed an order.
+        """
         self._zone = ZoneInfo(zone)
+        self._vanished = vanished
         self.events = {event["id"]: event for event in events}
         self.shows = {
             show["id"]: show | {"event_id": event["id"]}
@@ -68,6 +83,9 @@ class Recomputed:
                 state = "exchanged"
             else:
                 state = "cancelled" if deleted or order["deleted_at"] else "sold"
+            vanished = self._vanished.get(order["id"])
+            if state == "sold" and vanished:
+                state = "vanished"
             ended = deleted or order["deleted_at"] or order["updated_at"]
             quantity = basket["quantity"] if has_amount else 0
             amount = money(basket["price"]) * quantity
@@ -105,7 +123,11 @@ class Recomputed:
                 "sale_ts": self._time(order["payed_at"]),
                 "refund_ts": self._time(refunded),
                 "cancellation_ts": self._time(
-                    ended if state in ("cancelled", "exchanged") else None
+                    vanished.isoformat()
+                    if vanished and state == "vanished"
+                    else ended
+                    if state in ("cancelled", "exchanged")
+                    else None
                 ),
                 "scan_ts": self._time(basket["checked_at"]),
                 "show_date": str(show_date) if show_date else None,
@@ -194,6 +216,43 @@ class Recomputed:
                 kept = row["amount"] - row["paid_back_amount"]
                 enter(row, ended, "refund_retained", 0, kept)
         return dict(facts)
+
+    def utm_view(self) -> Facts:
+        """Return `v_qtickets_sales_utm_daily` by all its keys, with the name of the channel."""
+        keys = ("sales_date", "event_id", "city", "currency", *UTM)
+        return {
+            key: {
+                "utm_group": str(key[4]).strip().lower() or "unknown",
+                "tickets_sold": fact["tickets_sold"],
+                "revenue": fact["revenue"],
+            }
+            for key, fact in self.sales(*keys).items()
+        }
+
+    def plan_and_sales(
+        self, plan: Mapping[tuple[str, str, str, str], tuple[int, Decimal]]
+    ) -> Facts:
+        """Return `v_plan_vs_fact` by date, event, city and currency, without the percentages.
+
+        Args:
+            plan: Tickets and revenue above 0, by the same keys.
+        """
+        sales = self.sales("sales_date", "event_id", "city", "currency")
+        facts = {}
+        for key in sales.keys() | plan.keys():
+            tickets, revenue = plan.get(key, (0, Decimal(0)))
+            sold = sales.get(key, {"tickets_sold": 0, "revenue": Decimal(0)})
+            days = [day for day, *place in plan if place == list(key[1:])]
+            facts[key] = {
+                "plan_tickets": tickets,
+                "plan_revenue": revenue,
+                "fact_tickets": sold["tickets_sold"],
+                "fact_revenue": sold["revenue"],
+                "diff_tickets": sold["tickets_sold"] - tickets,
+                "diff_revenue": sold["revenue"] - revenue,
+                "is_planned": int(bool(days) and min(days) <= key[0] <= max(days)),
+            }
+        return facts
 
     def refunds(self) -> Facts:
         """Return `fact_qtickets_refunds_daily` by date, event, city and currency."""
@@ -343,7 +402,7 @@ def _measures(rows: list[Row]) -> Row:
         row for row in rows if row["ticket_state"] in names
     ]
     sold, refunded = states("sold"), states("refunded")
-    cancelled = states("cancelled", "exchanged")
+    cancelled = states("cancelled", "exchanged", "vanished")
     return {
         "tickets_sold": _sum(sold, "quantity"),
         "revenue": _sum(sold, "amount"),

@@ -71,21 +71,25 @@ daily_totals as (
 
 ),
 
--- 1970 for an event without a plan.
-planned_days as (
+-- Of the plan, not by a window over all days: a filter on dates then reads only the sales of these dates.
+planned_periods as (
 
     select
-        *,
-        minIf(sales_date, plan > 0 or planned > 0) over (partition by event_id, city, currency) as first_planned_day,
-        maxIf(sales_date, plan > 0 or planned > 0) over (partition by event_id, city, currency) as last_planned_day
-    from daily_totals
+        event_id,
+        city,
+        currency,
+        min(sales_date) as first_planned_day,
+        max(sales_date) as last_planned_day
+    from plan
+    where plan.plan_tickets > 0 or plan.plan_revenue > 0
+    group by event_id, city, currency
 
 )
 
 select
-    sales_date,
-    event_id,
-    city,
+    days.sales_date as sales_date,
+    days.event_id as event_id,
+    days.city as city,
     toUInt64(plan) as plan_tickets,
     toDecimal64(planned, 2) as plan_revenue,
     toUInt64(sold) as fact_tickets,
@@ -94,8 +98,11 @@ select
     toDecimal64(earned - planned, 2) as diff_revenue,
     if(plan = 0, null, round(100 * (sold - plan) / plan, 2)) as diff_tickets_pct,
     if(planned = 0, null, round(100 * toFloat64(earned - planned) / toFloat64(planned), 2)) as diff_revenue_pct,
-    toLowCardinality(currency) as currency,
-    toUInt8(sales_date between first_planned_day and last_planned_day) as is_planned
+    toLowCardinality(days.currency) as currency,
+    toUInt8(days.sales_date between first_planned_day and last_planned_day) as is_planned
 
-from planned_days
+from daily_totals as days
+-- 1970 for an event without a plan.
+left join planned_periods as periods
+    on days.event_id = periods.event_id and days.city = periods.city and days.currency = periods.currency
 settings join_use_nulls = 0
