@@ -58,7 +58,7 @@ unlisted_events as (
         max(_ver) as _ver,
         toDateTime(0, 'UTC') as _loaded_at,
         -- The currency of most of its tickets; of equal ones, the first by name.
-        argMax(currency, (tickets, reverse(currency))) as currency,
+        argMin(currency, (-toInt64(tickets), currency)) as currency,
         toUInt8(0) as is_deleted,
         toUInt8(0) as is_listed,
         toUInt8(0) as is_over,
