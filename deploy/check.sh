@@ -17,7 +17,7 @@ check "$bin/hadolint" deploy/Dockerfile
 # The files of the secrets need not exist for this check.
 check "$bin/docker-compose" --file deploy/docker-compose.yml config --quiet
 check "$bin/docker-compose" --file deploy/cluster/docker-compose.yml config --quiet
-check "$bin/kubernetes-validate" --strict --quiet deploy/kubernetes/qtickets.yaml
+check "$bin/kubernetes-validate" --strict --quiet deploy/kubernetes/*.yaml
 if command -v systemd-analyze > /dev/null; then
   # Install the units into a temporary folder. Their program is not installed: replace it by one
   # that exists.

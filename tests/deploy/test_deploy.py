@@ -252,22 +252,49 @@ def test_compose_names_the_files_that_the_script_of_users_makes(tmp_path: Path) 
     assert files - {path.name for path in tmp_path.iterdir()} == {"qtickets_token"}
 
 
-def test_kubernetes_gives_known_variables_secrets_as_files_and_no_rights() -> None:
-    documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "qtickets.yaml").read_text())
-    by_kind = {document["kind"]: document for document in documents}
-    pod = by_kind["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+def kubernetes(name: str) -> dict[str, dict[str, Any]]:
+    """Return the documents of a file by their kind."""
+    documents = yaml.safe_load_all((DEPLOY / "kubernetes" / name).read_text())
+    return {document["kind"]: document for document in documents}
+
+
+@pytest.mark.parametrize("name", ["serve.yaml", "cronjob.yaml"])
+def test_kubernetes_gives_known_variables_secrets_as_files_and_no_rights(name: str) -> None:
+    shared = kubernetes("qtickets.yaml")
+    workload = next(iter(kubernetes(name).values()))["spec"]
+    pod = workload.get("jobTemplate", {"spec": workload})["spec"]["template"]["spec"]
     (container,) = pod["containers"]
 
-    check_variables(by_kind["ConfigMap"]["data"], "/secrets")
-    assert set(by_kind["Secret"]["stringData"]) <= SECRETS
+    own = {variable["name"]: variable["value"] for variable in container.get("env", [])}
+    check_variables(shared["ConfigMap"]["data"] | own, "/secrets")
+    assert set(shared["Secret"]["stringData"]) <= SECRETS
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["securityContext"]["runAsNonRoot"]
     # With service links, a service named clickhouse would set CLICKHOUSE_PORT to an address.
     assert pod["enableServiceLinks"] is False
-    assert by_kind["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"
     mounts = {mount["name"] for mount in container["volumeMounts"]}
     assert mounts == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_kubernetes_makes_one_run_at_a_time_and_keeps_webhooks_while_runs_fail() -> None:
+    assert kubernetes("cronjob.yaml")["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"
+    documents = kubernetes("serve.yaml")
+    serve, service = documents["Deployment"]["spec"], documents["Service"]["spec"]
+    (container,) = serve["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+
+    assert (serve["replicas"], serve["strategy"]) == (1, {"type": "Recreate"})
+    assert container["args"][0] == "serve"
+    listens = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert listens["QTICKETS_LISTEN"] == f"0.0.0.0:{port['containerPort']}"
+    probes = [container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "readiness")]
+    assert probes == ["/health", "/ready"]
+    # `/ready` is 503 after a run that failed; a webhook must still reach the pod.
+    assert service["publishNotReadyAddresses"] is True
+    labels = serve["template"]["metadata"]["labels"]
+    assert service["selector"] == serve["selector"]["matchLabels"] == labels
+    assert service["ports"][0]["targetPort"] == port["name"]
 
 
 def test_systemd_gives_secrets_that_the_installation_makes_and_keeps_serve_running() -> None:

@@ -221,12 +221,12 @@ def test_the_version_is_the_same_everywhere_and_has_a_dated_section_in_the_chang
     changelog = (PROJECT / "CHANGELOG.md").read_text()
     headings = re.findall(r"^## (.*)$", changelog, re.M)
     dbt_project = yaml.safe_load((PROJECT / "dbt_project" / "dbt_project.yml").read_text())
-    cron_job = (PROJECT / "deploy" / "kubernetes" / "qtickets.yaml").read_text()
+    kubernetes = [path.read_text() for path in (PROJECT / "deploy" / "kubernetes").iterdir()]
 
     assert headings[0] == "Unreleased"
     assert re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", headings[1])
     assert dbt_project["version"] == version
-    assert re.findall(r"image: \S+/qtickets:(\S+)", cron_job) == [version]
+    assert re.findall(r"image: \S+/qtickets:(\S+)", "".join(kubernetes)) == [version] * 2
 
 
 def test_the_hooks_before_a_commit_run_what_make_lint_runs() -> None:
