@@ -90,6 +90,13 @@ class Format {
     }).format(seconds * 1000);
   }
 
+  // The date of a Unix timestamp as of shortDate(); null if it is today's.
+  otherDate(seconds) {
+    const date = this.formatter("DateTimeFormat", { day: "numeric", month: "short", timeZone: this.timeZone })
+      .format(seconds * 1000);
+    return date === this.shortDate(this.today) ? null : date;
+  }
+
   time(seconds) {
     return this.formatter("DateTimeFormat", {
       hour: "2-digit", minute: "2-digit", timeZone: this.timeZone,

@@ -768,6 +768,28 @@ def test_a_served_page_shows_the_last_sales_and_seats_of_the_marts(
     assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in violations] == []
     width = served.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390, "a phone does not scroll sideways"
+    # NOW is 15 June; the time of an earlier sale has its date.
+    days = marts.rows(
+        "SELECT formatDateTime(max(toTimeZone(sale_ts, 'Europe/Moscow')), '%e.%m %R') AS at"
+        " FROM fact_qtickets_tickets"
+        f" WHERE ticket_state = 'sold' AND sales_date >= {TODAY} - 7"
+        " GROUP BY order_id ORDER BY max(sale_ts) DESC, order_id DESC LIMIT 10"
+    )
+    cells = served.page.eval_on_selector_all(
+        "table[data-table=last_sales] tbody tr",
+        "rows => rows.map(row => [row.cells[3].firstChild.textContent,"
+        " parseInt(row.cells[3].querySelector('small')?.textContent ?? 15)])",
+    )
+    assert [f"{day}.06 {time}" for time, day in cells] == [row["at"].strip() for row in days]
+    assert len({day for _, day in cells}) > 1
+    served.page.set_viewport_size({"width": 320, "height": 640})
+    served.page.wait_for_timeout(100)
+    clipped = served.page.eval_on_selector_all(
+        "#live table",
+        "tables => tables.filter(table => table.scrollWidth > table.parentNode.clientWidth"
+        " && table.parentNode.tabIndex !== 0).map(table => table.dataset.table)",
+    )
+    assert clipped == []
 
 
 def test_a_served_page_refreshes_its_numbers_and_keeps_filters_and_place(

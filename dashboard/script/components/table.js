@@ -25,9 +25,9 @@ function table(name, headings, rows) {
 function scrollable(content) {
   const host = element("div", { class: "scroll" }, content);
   const update = () => {
-    const scrolls = host.scrollWidth > host.clientWidth && getComputedStyle(host).overflowX !== "visible";
-    const title = host.closest("details, section")?.querySelector("summary, h2")?.textContent;
-    const attributes = { tabindex: "0", role: "group", "aria-label": title };
+    const scrolls = host.scrollWidth > host.clientWidth;
+    const title = host.closest("details, section")?.querySelector("summary, h2");
+    const attributes = { tabindex: "0", role: "group", "aria-label": title?.firstChild.textContent };
     for (const [name, value] of Object.entries(attributes)) {
       if (scrolls && value) host.setAttribute(name, value);
       else host.removeAttribute(name);

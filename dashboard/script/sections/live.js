@@ -98,9 +98,15 @@ class LiveSection {
         sale.event,
         numberCell("tickets", sale.tickets, format.number(sale.tickets)),
         numberCell("amount", exactMoney(sale.amount), format.money(sale.amount, sale.currency)),
-        element("td", { class: "n nowrap" }, format.time(sale.at)),
+        this.timeCell(sale.at),
       ],
     })));
+  }
+
+  timeCell(at) {
+    const date = this.page.format.otherDate(at);
+    return element("td", { class: "n" }, this.page.format.time(at),
+      date && element("small", { class: "muted block" }, date));
   }
 
   seatsTable() {
