@@ -162,18 +162,20 @@ class Resident:
         return datetime.now(ZoneInfo(self._settings.report_tz)).hour in NIGHT
 
     def _count_missed(self, report: RunReport) -> None:
-        """Add to the report what webhooks missed since the run before."""
-        last, until = self._status.counted_until, datetime.now(timezone.utc)
-        self._status.counted_until = until.timestamp()
-        if last is None:
-            return
-        since = datetime.fromtimestamp(last, timezone.utc)
+        """Add to the report what webhooks missed since the last count, by any process."""
+        until = datetime.now(timezone.utc)
         try:
-            report.webhooks = count_missed(self._opened.warehouse, self._spool, since, until)
+            last = self._spool.counted_until()
+            if last is not None:
+                # Older hints are forgotten.
+                last = max(last, until.timestamp() - KEPT_SECONDS)
+                since = datetime.fromtimestamp(last, timezone.utc)
+                report.webhooks = count_missed(self._opened.warehouse, self._spool, since, until)
+            self._spool.record_count(until.timestamp())
         except SpoolError as error:
             logger.error("What webhooks missed was not counted: %s", error)
             return
-        self._status.webhooks = report.webhooks
+        self._status.webhooks = report.webhooks or self._status.webhooks
 
     def _end_without_warehouse(self, error: RunError) -> None:
         """Raise the error if the embedded ClickHouse does not answer any more."""

@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS hints (
     read INTEGER NOT NULL DEFAULT 0,  -- hints that the last reading covers
     read_at REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counted (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until REAL NOT NULL  -- until when runs have counted what webhooks missed
+);
 CREATE INDEX IF NOT EXISTS pending ON hints (first_at) WHERE received > read;
 """
 
@@ -152,6 +156,15 @@ class Spool:
         """Return the orders that webhooks have named since a moment."""
         rows = self._read("SELECT order_id FROM hints WHERE last_at >= ?", (since,))
         return {int(order_id) for (order_id,) in rows}
+
+    def counted_until(self) -> float | None:
+        """Return until when missed webhooks were counted; None if they never were."""
+        rows = self._read("SELECT until FROM counted")
+        return float(rows[0][0]) if rows else None
+
+    def record_count(self, until: float) -> None:
+        """Record until when missed webhooks were counted; it outlives the process."""
+        self._write("INSERT OR REPLACE INTO counted VALUES (1, ?)", [(until,)])
 
     def forget(self, before: float) -> None:
         """Delete orders that no longer wait and that no webhook has named since a moment."""

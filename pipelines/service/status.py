@@ -32,7 +32,6 @@ class Status:
 
     Attributes:
         next_run: When the next scheduled run begins.
-        counted_until: Until when missed webhooks were counted.
         doing: What the worker does: `run`, `drain` or nothing.
         version: Grows whenever the marts may have changed.
         read_at: Since when the numbers of the page are complete: the start of the last reading.
@@ -40,7 +39,6 @@ class Status:
 
     started_at: float = field(default_factory=time.time)
     next_run: float = 0
-    counted_until: float | None = None
     doing: str = ""
     version: int = 0
     read_at: float = 0

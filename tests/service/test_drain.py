@@ -1,7 +1,9 @@
 """Orders that webhooks named are read again; the rest of the pipeline does not notice."""
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,11 @@ from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.loading.service import Service
 from pipelines.run import Opened, run
+from pipelines.run_lock import exclusive_run
 from pipelines.service.drain import DrainMemory, drain
-from pipelines.service.spool import PendingOrder
+from pipelines.service.resident import Resident
+from pipelines.service.spool import Hint, PendingOrder, Spool
+from pipelines.service.status import Status
 from pipelines.warehouse.server import open_warehouse
 from sandbox import Fault, Server, World
 from tests.support.clickhouse import Marts
@@ -134,3 +139,19 @@ def test_where_ids_cannot_be_asked_for_a_sweep_finds_what_changed(
 
     assert sold_of(marts) == before + 30
     assert len(report.read) == 30
+
+
+def test_while_a_run_by_hand_holds_the_lock_hints_wait_and_nothing_has_failed(
+    settings: Settings, opened: Opened, tmp_path: Path
+) -> None:
+    spool, status = Spool(tmp_path / "webhooks.db"), Status(runs=1)
+    spool.add([Hint(1, "payed")], 1.0)
+    resident = Resident(settings, Console(quiet=True), opened, spool, status, counts_webhooks=True)
+
+    with exclusive_run(settings):
+        resident._drain(resident._due_orders(100.0))
+
+    assert spool.pending_count() == 1
+    assert (status.drains, status.drain_problem) == (0, "")
+    assert resident._due_orders(time.time()) == [], "it waits for the other run"
+    spool.close()

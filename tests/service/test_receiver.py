@@ -1,19 +1,28 @@
 """The receiver of webhooks and its spool: what is accepted, what is kept, and what is refused."""
 
+import os
 import sqlite3
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 import requests
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from pipelines.configuration.environment import Settings
 from pipelines.service import spool as spool_module
+from pipelines.service.application import PageReader, make_application
+from pipelines.service.demo import open_demo
 from pipelines.service.http_server import serve_http
 from pipelines.service.spool import Hint, Spool, SpoolError
+from pipelines.service.status import LastRun, Status
 from pipelines.service.webhooks import LARGEST_BODY, Receiver, is_signed
 from sandbox import Webhooks
 from sandbox.server.webhooks import webhook_body, webhook_headers
@@ -166,6 +175,45 @@ def test_503_and_a_reason_while_the_disk_is_full_then_200_again(
     assert receiver.counts.problem == ""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk is for root")
+def test_a_disk_that_is_full_is_answered_with_503_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    try:
+        spool = Spool(disk / "webhooks.db")
+        receiver = Receiver(spool, SECRET, lambda: None)
+        status = Status(last_run=LastRun(5e9, 1, ""), last_ok_at=5e9)
+        settings = Settings(qtickets_token=SecretStr("t" * 20))
+        app = make_application(settings, status, spool, receiver, cast(PageReader, None))
+        with serve_http(app, "127.0.0.1:0") as url:
+            hook = f"{url}/webhooks/qtickets"
+            assert post(hook, b'{"id": 1}') == 200
+            with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+                while filler.write(b"x" * 4096):
+                    pass
+            statuses = [post(hook, orjson.dumps({"id": id_})) for id_ in range(2, 400)]
+
+            assert statuses[-1] == 503
+            assert len(pending(spool)) == 1 + statuses.count(200)
+            assert "full" in receiver.counts.problem
+            assert len(caplog.records) == 1, "it is told once, not for each webhook"
+            ready = requests.get(f"{url}/ready", timeout=10)
+            assert ready.status_code == 503
+            assert "503" in ready.json()["problems"][0]
+
+            (disk / "filler").unlink()
+            assert post(hook, b'{"id": 1000}') == 200
+            assert requests.get(f"{url}/ready", timeout=10).status_code == 200
+        kept = pending(spool)
+        spool.close()
+        assert pending(Spool(disk / "webhooks.db")) == kept
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
 def test_forged_and_replayed_webhooks_do_not_make_the_spool_grow(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,3 +283,23 @@ def test_the_sandbox_loses_and_doubles_on_demand(address: str, receiver: Receive
     assert 15 < webhooks.counters["lost"] < 45
     assert sent == 100 - webhooks.counters["lost"] + webhooks.counters["doubled"]
     assert receiver.counts.results == {"accepted": sent}
+
+
+def test_the_demo_sells_tickets_and_sends_their_webhooks(
+    address: str, spool: Spool, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.service.demo.SECONDS_BETWEEN_SALES", (0.0, 0.05))
+    with open_demo(address, SECRET) as service:
+        deadline = time.monotonic() + 60
+        while len(pending(spool)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        sold = pending(spool)[0]
+        answer = requests.get(
+            f"{service.base_url}/orders/{sold}",
+            headers={"Authorization": f"Bearer {service.token}"},
+            timeout=10,
+        )
+
+    assert set(receiver.counts.results) == {"accepted"}
+    assert answer.json()["data"]["payed"]

@@ -1,5 +1,6 @@
 """The command `serve` as a process: sales come by webhook, whatever is lost or killed."""
 
+import http.client
 import os
 import random
 import re
@@ -7,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
+import orjson
 import pytest
 import requests
 from rich.console import Console
@@ -20,22 +25,25 @@ from rich.console import Console
 from local_clickhouse import LocalServer
 from pipelines.configuration.environment import Settings
 from pipelines.loading.service import Service
+from pipelines.operations.check import check
 from pipelines.run import Opened, run
-from pipelines.service.resident import Resident
+from pipelines.service.resident import REREAD_AFTER, Resident
 from pipelines.service.spool import Hint, Spool
 from pipelines.service.status import Status
 from pipelines.warehouse.server import open_warehouse
 from sandbox import Server, Webhooks, World, serve
+from sandbox.server.webhooks import webhook_body, webhook_headers
 from tests.support.clickhouse import Marts, drop_databases
 from tests.support.killed_drains import POINTS, WITHIN_THE_BUILD
 from tests.support.live_environment import live_environment
 from tests.support.paths import PROJECT
 from tests.support.runs import dashboard_only
-from tests.support.worlds import report_now
+from tests.support.worlds import report_now, utc_text
 
 pytestmark = pytest.mark.slow
 
-NOW = datetime.fromisoformat("2026-06-15T13:00:00+03:00")
+# No show ends within the minutes after it.
+NOW = datetime.fromisoformat("2026-06-15T13:05:00+03:00")
 SECRET = "the secret of the cabinet"
 
 
@@ -69,7 +77,7 @@ def process(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
         started.wait(20)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -106,12 +114,63 @@ def edit(world: World, draw: random.Random) -> None:
         world.scan(world.order(order)["baskets"][0]["id"])
 
 
+class Flood:
+    """Posts webhooks from several connections, as fast as they are answered."""
+
+    CONNECTIONS = 8
+
+    def __init__(self, address: str) -> None:
+        self.acknowledged = set[int]()
+        self.statuses = Counter[int]()
+        self._host = urlsplit(address).netloc
+        self._threads: list[Thread] = []
+
+    def start(self, posts: Iterable[tuple[int, bytes, str]]) -> None:
+        """Post order ids, bodies and secrets; a connection that breaks ends its posts."""
+        source, lock = iter(posts), Lock()
+
+        def send() -> None:
+            connection = http.client.HTTPConnection(self._host, timeout=30)
+            with suppress(OSError, http.client.HTTPException):
+                while True:
+                    with lock:
+                        post = next(source, None)
+                    if post is None:
+                        break
+                    order_id, body, secret = post
+                    headers = webhook_headers("updated", body, secret)
+                    connection.request("POST", "/webhooks/qtickets", body, headers)
+                    answer = connection.getresponse()
+                    answer.read()
+                    with lock:
+                        self.statuses[answer.status] += 1
+                        if answer.status == 200:
+                            self.acknowledged.add(order_id)
+            connection.close()
+
+        self._threads = [Thread(target=send) for _ in range(self.CONNECTIONS)]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(120)
+
+
+def megabytes(pid: int) -> float:
+    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=True)
+    return int(shown.stdout) / 1024
+
+
 def test_a_sale_is_in_the_marts_though_webhooks_are_lost_doubled_disordered_and_runs_killed(
     world: World, service: Server, empty_server: LocalServer, marts: Marts, tmp_path: Path
 ) -> None:
-    environment = live_environment(
-        empty_server, service.url, tmp_path / "home", report_now(world)
-    ) | {"QTICKETS_LISTEN": "127.0.0.1:0", "QTICKETS_WEBHOOK_SECRET": SECRET}
+    # The world's clock advances by some minutes.
+    later = utc_text(NOW + timedelta(minutes=15))
+    environment = live_environment(empty_server, service.url, tmp_path / "home", later) | {
+        "QTICKETS_LISTEN": "127.0.0.1:0",
+        "QTICKETS_WEBHOOK_SECRET": SECRET,
+    }
     draw = random.Random(23)
     with process(environment) as (serving, address):
         wait_for(lambda: is_ready(address))
@@ -131,14 +190,34 @@ def test_a_sale_is_in_the_marts_though_webhooks_are_lost_doubled_disordered_and_
             edit(world, draw)
             wait_for(lambda: webhooks.counters["delivered"] > 10)
             world.listeners.clear()
-        # In the middle of a drain, as the machine may lose its power at any time.
+        # In the middle of receiving and of a drain, as the machine may lose its power at any time.
         wait_for(lambda: metric(address, "qtickets_pending_orders") > 0)
+        flood = Flood(address)
+        orders = [(order["id"], webhook_body("updated", order)) for order in world.orders()]
+        flood.start((id_, body, SECRET) for id_, body in orders * 100)
+        wait_for(lambda: len(flood.acknowledged) > 60)
         os.kill(serving.pid, signal.SIGKILL)
         serving.wait(20)
+        flood.join()
+    spool = Spool(tmp_path / "home" / "webhooks.db")
+    assert flood.acknowledged <= spool.named_since(0), "what was acknowledged is on the disk"
+    spool.close()
+
+    # Nothing receives until the service gives up.
+    with Webhooks(hook, SECRET, retry_after=lambda n: 0) as webhooks:
+        world.listeners.append(webhooks.send)
+        for _ in range(4):
+            world.advance(0.01)
+            world.sell(tickets=2)
+        world.refund(world.sell())
+        assert webhooks.wait()
+        assert webhooks.counters["expired"] == webhooks.counters["created"]
+        world.listeners.clear()
 
     with process(environment) as (serving, address):
         wait_for(lambda: is_ready(address))
-        wait_for(lambda: metric(address, "qtickets_pending_orders") == 0, 90)
+        wait_for(lambda: metric(address, "qtickets_pending_orders") == 0)
+        check_that_a_flood_does_no_harm(world, service, serving, address)
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(20) in (0, 130)
     served = snapshot(marts)
@@ -162,32 +241,88 @@ def test_a_sale_is_in_the_marts_though_webhooks_are_lost_doubled_disordered_and_
     assert not different
 
 
-def test_what_webhooks_missed_is_in_the_job_record(
-    settings_for: Callable[..., Settings], tmp_path: Path
+def check_that_a_flood_does_no_harm(
+    world: World, service: Server, serving: subprocess.Popen[str], address: str
+) -> None:
+    """Post 5,000 forged webhooks of many orders, and 5,000 replayed ones of three."""
+    orders = list(world.orders())[-103:]
+    padding = {"client": "x" * 8000}
+    replayed = [(order["id"], orjson.dumps(order | padding), SECRET) for order in orders[:3]]
+    forged = [(order["id"], orjson.dumps(order | padding), "forged") for order in orders[3:]]
+    flood = Flood(address)
+    flood.start((replayed + forged) * 5)
+    flood.join()
+    warm, reads = megabytes(serving.pid), metric(address, "qtickets_drained_orders_total")
+    service.requests.clear()
+    began = time.monotonic()
+
+    flood.start(post for pair in zip(replayed * 1667, forged * 50, strict=False) for post in pair)
+    flood.join()
+
+    assert flood.acknowledged == {id_ for id_, _, _ in replayed}
+    assert flood.statuses.keys() == {200, 403}
+    assert flood.statuses.total() >= 10_000
+    assert megabytes(serving.pid) < warm + 20, "the bodies alone have 80 MB"
+    wait_for(lambda: metric(address, "qtickets_pending_orders") == 0)
+    readings = 1 + (time.monotonic() - began) // REREAD_AFTER
+    assert metric(address, "qtickets_drained_orders_total") - reads <= len(replayed) * readings
+    asked = str(list(service.requests))
+    assert not [id_ for id_, _, _ in forged if str(id_) in asked]
+
+
+def test_what_webhooks_missed_while_nothing_received_them_is_in_the_job_record_and_in_check(
+    settings_for: Callable[..., Settings], marts: Marts, tmp_path: Path
 ) -> None:
     # Webhooks are timed by this machine's clock.
     now = datetime.now().astimezone()
-    month = timedelta(days=30)
-    world = World(orders=150, seed=23, start=now - month, end=now + month, now=now, events=6)
+    month, outage = timedelta(days=30), timedelta(hours=2)
+    went_down = now - outage
+    world = World(orders=150, seed=23, start=now - month, end=now + month, now=went_down, events=6)
+    path = tmp_path / "webhooks.db"
     with ExitStack() as stack:
         service = stack.enter_context(serve(world))
         settings = settings_for(service.url)
         stack.enter_context(dashboard_only())
         warehouse = stack.enter_context(open_warehouse(settings))
-        spool, status = Spool(tmp_path / "webhooks.db"), Status()
         opened = Opened(warehouse, Service(service.url, "sandbox-token"))
-        resident = Resident(
-            settings, Console(quiet=True), opened, spool, status, counts_webhooks=True
+
+        def scheduled_run() -> Status:
+            """Make a run as a process that has just been started."""
+            spool, status = Spool(path), Status()
+            resident = Resident(
+                settings, Console(quiet=True), opened, spool, status, counts_webhooks=True
+            )
+            resident._run()
+            spool.close()
+            return status
+
+        assert scheduled_run().webhooks is None, "the first load is nothing that webhooks missed"
+        spool = Spool(path)
+        spool.record_count(went_down.timestamp())
+        # The service tries for 50 minutes, so the webhooks of the first hour are lost.
+        sold = []
+        for _ in range(6):
+            world.advance(0.3)
+            sold.append(world.sell())
+        spool.add([Hint(id_, "payed") for id_ in sold[-2:]], time.time())
+        spool.close()
+
+        status = scheduled_run()
+
+        changed = [
+            order
+            for order in world.orders()
+            if order["payed"] and datetime.fromisoformat(order["updated_at"]) >= went_down
+        ]
+        counted = status.webhooks
+        assert counted
+        assert (counted["changed"], counted["missed"]) == (len(changed), len(changed) - 2)
+        (finding,) = [one for one in check(settings).checks if one.name == "webhooks"]
+        assert finding.message == (
+            f"Missed by webhooks: {len(changed) - 2} of {len(changed)} orders of the last run."
         )
-        resident._run()
-        status.counted_until = time.time() - 1800
-        sold_ids = [world.sell(at=world.timestamp - 600 + number) for number in range(5)]
-        spool.add([Hint(id_, "payed") for id_ in sold_ids[:3]], time.time() - 500)
-
-        resident._run()
-
-        assert status.webhooks
-        assert (status.webhooks["changed"], status.webhooks["missed"]) == (5, 2)
+        loaded = marts.rows("SELECT id FROM zakaz_raw.orders FINAL")
+        assert set(sold) <= {row["id"] for row in loaded}
         report: Any = run(settings, Console(quiet=True), opened=opened)
         assert report.webhooks is None
 
