@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bi import datalens, measures, page, superset
+from bi import datalens, grants, measures, page, superset
 from bi.definition import LANGUAGES, PROJECT, definition
 from bi.options import Options
 
@@ -96,6 +96,16 @@ def write_page(
 ) -> None:
     """Write the explanations of the page."""
     _write(output, page.script(definition()))
+
+
+@app.command("grants")
+def print_grants(
+    database: Database = DEFAULTS.database,
+    role: Annotated[str, typer.Option(help="Role of the dashboards' user.")] = "dashboards",
+) -> None:
+    """Print the SQL of a role that reads what the dashboards read, and nothing else."""
+    for statement in grants.statements(definition(), database, role):
+        typer.echo(statement)
 
 
 def _check_language(language: str) -> None:

@@ -146,7 +146,10 @@ MEASURES: dict[str, Compute] = {
     "zone_sold_share": ratio(total("tickets_taken"), total("tickets_total")),
     "attendance_sold": total("tickets_sold"),
     "attendance_scanned": total("tickets_scanned"),
-    "attendance_share": ratio(total("tickets_scanned"), total("tickets_sold")),
+    "attendance_share": ratio(
+        total("tickets_scanned"),
+        lambda rows: sum(row["tickets_sold"] for row in rows if row["tickets_scanned"]),
+    ),
     "buyers": lambda rows: len({row["buyer_hash"] for row in rows}),
     "returning_share": ratio(count_kinds("returning"), count_kinds("new", "returning")),
     "latest_load": newest("latest_ts"),

@@ -3,14 +3,16 @@
 import json
 import re
 from dataclasses import replace
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
 import yaml
 from datalens_sdk.domain.dashboard_validate import validate_dashboard
+from typer.testing import CliRunner
 
-from bi import datalens, measures, page
-from bi.__main__ import MEASURES, PAGE, WORKBOOK
+from bi import datalens, grants, measures, page
+from bi.__main__ import MEASURES, PAGE, WORKBOOK, app
 from bi.definition import (
     FOLDER,
     LANGUAGES,
@@ -21,6 +23,7 @@ from bi.definition import (
 )
 from bi.formulas import FormulaError, to_sql
 from bi.options import Options
+from local_clickhouse.grants import PUBLIC, READ_BY_VIEWS
 from tests.bi.datalens_sql import DataLensDataset
 from tests.support.paths import PROJECT
 
@@ -182,19 +185,28 @@ def test_a_formula_that_cannot_be_translated_is_an_error() -> None:
         to_sql("quantile(0.5)(revenue)")
 
 
-def test_the_reader_may_read_the_tables_of_the_packs_and_no_others() -> None:
-    text = (PROJECT / "docs" / "datalens.md").read_text()
-    granted = re.findall(r"^GRANT SELECT ON zakaz\.(\w+) TO", text, re.M)
-    # A view needs a grant on the tables that it reads, too, and these on theirs.
-    sources = {
-        name: set(re.findall(r"ref\((?:var\(.*?\), )?'(\w+)'\)", path.read_text()))
-        for name in column_types()
-        for path in (PROJECT / "dbt_project" / "models").glob(f"dashboard/{name}.sql")
-    }
-    needed = set(DEFINITION.tables)
-    needed |= {source for table in DEFINITION.tables for source in sources.get(table, ())}
+def test_the_role_of_the_dashboards_reads_their_tables_and_no_others() -> None:
+    printed = CliRunner().invoke(app, ["grants", "--database", "tickets", "--role", "ours"]).output
+    granted = re.findall(r"^GRANT SELECT ON tickets\.(\w+) TO ours;$", printed, re.M)
+    assert printed.splitlines()[:2] == [
+        "CREATE ROLE IF NOT EXISTS ours;",
+        "REVOKE SELECT ON tickets.* FROM ours;",
+    ]
+    assert len(printed.splitlines()) == len(granted) + 2
 
-    assert sorted(granted) == sorted(needed)
+    assert set(DEFINITION.tables) <= set(granted)
+    # The others are read by a view of the dashboards, with the rights of its reader.
+    views = [PROJECT / "dbt_project/models/dashboard" / f"{name}.sql" for name in granted]
+    texts = "".join(path.read_text() for path in views if path.exists())
+    read = set(re.findall(r"'(\w+)'", texts)) & {*column_types(), "plan_sales"}
+    assert set(granted) == {*DEFINITION.tables, *read}
+
+
+def test_the_role_of_the_dashboards_reads_public_data_only() -> None:
+    granted = grants.readable(DEFINITION)
+    private = [n for n in granted if not any(fnmatch(n, pattern) for pattern in PUBLIC)]
+
+    assert private == list(READ_BY_VIEWS)
 
 
 def test_the_exposure_depends_on_the_tables_of_the_packs() -> None:
