@@ -63,6 +63,16 @@ class Page {
     return this.format.text(key, n);
   }
 
+  // What a number means, in the words of the definition of the measures.
+  meaning(key) {
+    return this.text(`meaning_${key}`);
+  }
+
+  // A heading of table() with its explanation.
+  heading(key, meaning, kind = "") {
+    return [this.text(key), kind, this.meaning(meaning)];
+  }
+
   money(kopecks) {
     return this.format.money(kopecks, this.currency);
   }

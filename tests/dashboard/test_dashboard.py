@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, Page
 from pydantic import SecretStr
 from rich.console import Console
 
+from bi.definition import definition
+from bi.page import SHOWN
 from dashboard import DashboardError, PageOptions, write_dashboard
 from dashboard.data import as_json, read_page_data
 from dashboard.page import render
@@ -360,7 +362,7 @@ def test_each_table_equals_its_mart(marts: Marts, open_page: Opener) -> None:
         "SELECT event_id, sum(tickets_sold) AS tickets, sum(tickets_scanned) AS scanned"
         " FROM fact_qtickets_attendance INNER JOIN dim_shows USING (show_id, event_id)"
         f" WHERE {LIVE} AND NOT is_deleted AND start_date BETWEEN {TODAY} - 29 AND {TODAY}"
-        " GROUP BY event_id HAVING scanned > 0"
+        " AND tickets_scanned > 0 GROUP BY event_id"
     )
     assert table(page, "attendance") == sums_by(attendance, "event_id")
 
@@ -441,6 +443,16 @@ def test_a_plan_is_compared_with_sales_of_the_same_events(
     total = shown.pop("total")
     assert shown == sums_by(expected, "event_id")
     assert total["plan_revenue"] == sum(row["plan_revenue"] for row in expected)
+
+
+def test_each_number_of_the_definition_is_explained_where_it_stands(
+    planned: Row, open_page: Opener
+) -> None:
+    page = open_page(planned)
+    titles = set(page.eval_on_selector_all("[title]", "all => all.map(one => one.title)"))
+
+    measures = [definition().datasets[name].measures[key] for name, key in SHOWN.values()]
+    assert [each.id for each in measures if each.meaning["ru"] not in titles] == []
 
 
 def test_amounts_in_different_currencies_are_never_added(marts: Marts, open_page: Opener) -> None:

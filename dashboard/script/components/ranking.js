@@ -1,7 +1,7 @@
 // A table by revenue, with each row's share of the total: for cities and for sources.
 
 // Rows are {key, name, tickets, revenue, onclick}.
-function rankingSection(page, id, title, nameHeading, rows) {
+function rankingSection(page, id, title, nameHeading, rows, meanings = ["revenue", "tickets"]) {
   const { format } = page;
   const sold = rows
     .filter((row) => row.tickets || row.revenue)
@@ -10,7 +10,10 @@ function rankingSection(page, id, title, nameHeading, rows) {
   if (!sold.length) return section;
   const { revenue: total } = columnSums(["revenue"], sold);
   const [visible, more] = limitRows(page, id, sold);
-  const headings = [nameHeading, page.text("revenue"), page.text("share"), page.text("tickets")];
+  const [revenue, tickets] = meanings;
+  const headings = [
+    nameHeading, page.heading("revenue", revenue), page.text("share"), page.heading("tickets", tickets),
+  ];
   section.append(table(id, headings, visible.map((row) => ({
     key: row.key,
     cells: [

@@ -6,9 +6,10 @@ const ROWS_SHOWN = 8;
 // Rows are {key, cells, total, selected}; a cell is text or a <td>.
 function table(name, headings, rows) {
   const headingCells = headings.map((heading, column) => {
-    const [text, kind] = Array.isArray(heading) ? heading : [heading, ""];
+    const [text, kind, title] = Array.isArray(heading) ? heading : [heading, ""];
     const alignment = column && kind !== "seats" ? "n" : "";
-    return element("th", { scope: "col", class: `${alignment} ${kind}`.trim() || null }, text);
+    const attributes = { scope: "col", class: `${alignment} ${kind}`.trim() || null, title: title ?? null };
+    return element("th", attributes, text);
   });
   const bodyRows = rows.map(({ key, cells, total, selected }) => {
     const classes = [total && "total", selected && "selected"].filter(Boolean).join(" ");

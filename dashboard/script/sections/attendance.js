@@ -19,7 +19,8 @@ function attendanceSection(page) {
   if (!rows.length) return section;
   const [visible, more] = limitRows(page, "attendance", rows, ATTENDANCE_SHOWN);
   const headings = [
-    page.text("event"), page.text("bought"), page.text("attended"), [page.text("share"), "seats"],
+    page.text("event"), page.heading("bought", "bought"), page.heading("attended", "attended"),
+    page.heading("share", "attendance", "seats"),
   ];
   section.append(table("attendance", headings, visible.map((row) => ({
     key: row.key,

@@ -15,11 +15,11 @@ function eventsSection(page) {
       element("thead", {}, element("tr", {},
         sortHeading(page, "name", "event", ""),
         sortHeading(page, "starts", "date", "wide-only"),
-        sortHeading(page, "tickets", "tickets", "n wide-only"),
-        sortHeading(page, "revenue", "revenue", "n"),
+        sortHeading(page, "tickets", "tickets", "n wide-only", "tickets"),
+        sortHeading(page, "revenue", "revenue", "n", "revenue"),
         element("th", { scope: "col", class: "n wide-only" }, page.text("change")),
-        sortHeading(page, "share", "seats_sold", "seats"),
-        sortHeading(page, "left", "left", "n wide-only"))),
+        sortHeading(page, "share", "seats_sold", "seats", "seats_sold"),
+        sortHeading(page, "left", "left", "n wide-only", "seats_left"))),
       element("tbody", {}, ...visible.map((row) => eventRow(page, row))))),
     more ?? "",
     element("p", { class: "muted small" }, page.text("seats_sold_why")));
@@ -60,7 +60,7 @@ function sortEventRows(rows, { column, descending }, locale) {
   rows.sort((a, b) => (descending ? compare(b, a) : compare(a, b)) || b.starts - a.starts);
 }
 
-function sortHeading(page, column, key, kind) {
+function sortHeading(page, column, key, kind, meaning) {
   const isSorted = page.sort.column === column;
   const { descending } = page.sort;
   const order = descending ? "descending" : "ascending";
@@ -72,6 +72,7 @@ function sortHeading(page, column, key, kind) {
   };
   return element("th", {
     scope: "col", class: kind, "aria-sort": isSorted ? order : null,
+    title: meaning ? page.meaning(meaning) : null,
   }, element("button", { type: "button", id: `sort-${column}`, onclick },
     page.text(key),
     element("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? arrow : "")));

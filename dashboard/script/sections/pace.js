@@ -17,8 +17,8 @@ function paceSection(page) {
     ?? shows[0];
   const [visible, more] = limitRows(page, "pace", shows);
   const headings = [
-    page.text("show"), [page.text("days_left"), "wide-only"], page.text("sold"),
-    [page.text("typical"), "wide-only"], page.text("vs_typical"), [page.text("expected"), "wide-only"],
+    page.text("show"), [page.text("days_left"), "wide-only"], page.heading("sold", "forecast_sold"),
+    [page.text("typical"), "wide-only"], page.text("vs_typical"), page.heading("expected", "expected", "wide-only"),
   ];
   const rows = visible.map((show) => paceRow(page, show, show === selected));
   section.append(element("div", { class: "pace" },

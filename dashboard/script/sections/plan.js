@@ -19,11 +19,11 @@ function planSection(page) {
   const withTotal = [...visible, { key: "total", total: true, name: page.text("total"), ...totals }];
   const headings = [
     page.text("event"),
-    `${page.text("planned")}, ${format.currencySymbol(page.currency)}`,
-    page.text("actual"),
+    [`${page.text("planned")}, ${format.currencySymbol(page.currency)}`, "", page.meaning("planned")],
+    page.heading("actual", "actual"),
     [`${page.text("planned")}, ${page.text("tickets").toLowerCase()}`, "wide-only"],
     [page.text("actual"), "wide-only"],
-    [page.text("done"), "seats"],
+    page.heading("done", "done", "seats"),
   ];
   const section = panel("plan", page.text("plan"), { subtitle: page.text("plan_why") });
   section.append(table("plan", headings, withTotal.map((row) => planRow(page, row))), more ?? "");

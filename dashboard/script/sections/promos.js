@@ -20,7 +20,8 @@ function promosSection(page) {
   });
   const [visible, more] = limitRows(page, "promos", rows);
   const headings = [
-    page.text("promo"), page.text("uses"), page.text("discount"), [page.text("revenue"), "wide-only"],
+    page.text("promo"), page.heading("uses", "uses"), page.heading("discount", "discount"),
+    page.heading("revenue", "promo_revenue", "wide-only"),
   ];
   section.append(table("promos", headings, [
     ...visible.map((sum) => {

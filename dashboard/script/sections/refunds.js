@@ -16,7 +16,8 @@ function refundsSection(page) {
   const [visible, more] = limitRows(page, "refunds", rows, REFUNDS_SHOWN);
   const total = { ...columnSums(columns, rows), key: "total", total: true, name: page.text("total") };
   const headings = [
-    page.text("event"), page.text("tickets"), page.text("refunded"), [page.text("deducted"), "wide-only"],
+    page.text("event"), page.heading("tickets", "refunds"), page.heading("refunded", "refunded"),
+    page.heading("deducted", "deducted", "wide-only"),
   ];
   section.append(table("refunds", headings, [...visible, total].map((row) => ({
     key: row.key,

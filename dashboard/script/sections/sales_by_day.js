@@ -61,7 +61,9 @@ function salesCharts(page, revenue, tickets, interval, bars, previous) {
 }
 
 function salesByDayTable(page, interval, bars) {
-  const headings = ["date", "revenue", "tickets", "orders"].map((key) => page.text(key));
+  const headings = [
+    page.text("date"), ...["revenue", "tickets", "orders"].map((key) => page.heading(key, key)),
+  ];
   return table("days", headings, bars.map((bar) => ({
     key: isoDate(bar.first),
     cells: [

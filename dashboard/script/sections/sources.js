@@ -15,7 +15,8 @@ function sourcesSection(page) {
     return { ...sum, key: utmText([source, ...rest]), name: utmText([name, ...rest]) };
   });
   const nameHeading = page.text(byCampaign ? "campaign" : "source");
-  const section = rankingSection(page, "sources", page.text("by_source"), nameHeading, rows);
+  const meanings = ["utm_revenue", "utm_tickets"];
+  const section = rankingSection(page, "sources", page.text("by_source"), nameHeading, rows, meanings);
   section.querySelector(".title").append(
     element("div", { class: "segments small", role: "group", "aria-label": page.text("by_source") },
       ...[["source", false], ["campaign", true]].map(([key, isCampaign]) => element("button", {

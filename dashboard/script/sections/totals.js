@@ -29,13 +29,12 @@ function totalsCard(page, name, title, dates, first, last) {
   const change = (now, before) => changeIndicator(format, now, before, name === "today");
   const value = (metric, exact, text) =>
     element("data", { value: exact, "data-metric": `${name}.${metric}` }, text);
-  const meaning = (key) => page.text(`meaning_${key}`);
   const metric = (key, content, indicator) => element("div", { class: "metric" },
-    element("dt", { title: meaning(key) }, page.text(key)), element("dd", {}, content, indicator));
+    element("dt", { title: page.meaning(key) }, page.text(key)), element("dd", {}, content, indicator));
 
   return element("section", { class: `card ${name}`, "aria-labelledby": `card-${name}` },
     element("h2", { id: `card-${name}` }, title, " ", element("small", {}, dates)),
-    element("p", { class: "hero", title: meaning("revenue") },
+    element("p", { class: "hero", title: page.meaning("revenue") },
       value("revenue", exactMoney(current.revenue), page.money(current.revenue)),
       change(current.revenue, previous?.revenue)),
     element("p", { class: "muted small" }, previous
