@@ -1,6 +1,5 @@
 {#- dbt's materialization of data tests drops the view of a test's failing rows and creates it again. This one
-    replaces it, in one statement: dropping took a tenth of dbt's processor time in a build. A project that
-    installs this one as a package has dbt's. -#}
+    replaces it, in one statement. A project that installs this one as a package has dbt's. -#}
 {% materialization test, adapter='clickhouse' %}
 
   {%- set existing = adapter.get_relation(database=database, schema=schema, identifier=model['alias']) -%}

@@ -1,6 +1,6 @@
-{#- Overrides of macros of dbt-clickhouse that ask the server for what the project knows. Each question makes dbt
-    prepare a macro of its own, and hundreds of them were a third of dbt's processor time in a build. A project
-    that installs this one as a package has the macros of dbt-clickhouse. -#}
+{#- Overrides of macros of dbt-clickhouse that ask the server for what the project knows. Each question is a
+    statement, for which dbt prepares a macro of its own. With macros/data_test.sql, a full build sends 400 statements
+    instead of 551. A project that installs this one as a package has the macros of dbt-clickhouse. -#}
 
 {#- The columns of a table are those of its contract; without one, the table was created from `sql`. -#}
 {% macro clickhouse__insert_into(target_relation, sql, has_contract, use_columns_from_sql=False) %}
