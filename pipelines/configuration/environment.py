@@ -514,7 +514,8 @@ def read_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         )
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(f"{env_file or DOTENV} cannot be read: {reason}.") from None
+        path = getattr(error, "filename", None) or env_file or DOTENV
+        raise ConfigurationError(f"{path} cannot be read: {reason}.") from None
     except ValidationError as error:
         problems = [_problem(item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigurationError("Configuration: " + "; ".join(problems) + ".") from None

@@ -21,12 +21,19 @@ def private_home(home: Path) -> Path:
     for path in (home, *(home / name for name in _KEPT_PRIVATE)):
         _refuse_if_others_can_write(path)
     for name in _DELETED_IN:
-        if (home / name).is_symlink():
+        if _is_link(home / name):
             raise ValueError(
                 f"no symbolic link at {home / name}: a run deletes files in this folder. Remove the"
                 " link, or set QTICKETS_HOME to the other disk"
             )
     return home
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False  # Its use will fail with a message of its own.
 
 
 def _refuse_if_others_can_write(path: Path) -> None:
