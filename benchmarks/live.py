@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import quantiles
 from threading import Event, Thread
 
-import clickhouse_connect
 import requests
 
 from local_clickhouse.local_server import find_server
 from sandbox import Server, Webhooks, World, serve
 
+from .clients import connect
 from .order_file import SEED
 from .report import Ratio, Results
 from .sandbox_process import TOKEN, YEAR
@@ -120,14 +120,7 @@ class Resident:
         stop = Event()
         server = find_server(self.home, "zakaz")
         assert server is not None
-        login = server.logins["transformer"]
-        client = clickhouse_connect.get_client(
-            host=server.host,
-            port=server.http_port,
-            username=login.user,
-            password=login.password,
-            autogenerate_session_id=False,
-        )
+        client = connect(server)
 
         def visible() -> int:
             sql = "SELECT sum(tickets_sold_14d) FROM zakaz.v_qtickets_sales_dashboard"

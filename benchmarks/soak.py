@@ -13,12 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import median
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from local_clickhouse import running_server
 from sandbox import Fault, Server, World, serve
 
+from .clients import connect
 from .command import run_command
 from .order_file import SEED
 from .report import Ratio, Results
@@ -70,13 +70,7 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
     wrong = failed = killed = 0
     say("soak: " + ", ".join(Left.__annotations__))
     with running_server(home, database="zakaz") as clickhouse, serve(world, token=TOKEN) as server:
-        login = clickhouse.logins["transformer"]
-        client = clickhouse_connect.get_client(
-            host=clickhouse.host,
-            port=clickhouse.http_port,
-            username=login.user,
-            password=login.password,
-        )
+        client = connect(clickhouse, "default")
         run_command(home, server)
         for run in range(1, runs + 1):
             world.advance(HOURS_BETWEEN)

@@ -1,7 +1,6 @@
 """`python -m benchmarks.forecast`: errors of the forecast on simulated accounts."""
 
 import json
-import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import Annotated
 import typer
 from clickhouse_connect.driver.client import Client
 
-from local_clickhouse import running_server
-
 from .errors import HORIZONS, Errors, errors, mean
 from .models import build, constants_of, fill
+from .options import Constants, Seeds
 from .reliability import Outcomes, outcomes
 from .reliability import table as reliability_table
-from .server import connect
+from .server import empty_server
 from .worlds import FAMILIES, World, world
 
 FIGURES = (
@@ -81,21 +79,14 @@ def table(rows: list[Errors]) -> str:
 
 
 def main(
-    seeds: Annotated[
-        str, typer.Option(help="Seeds, by commas. The constants were chosen on seed 1.")
-    ] = "101,102",
-    constants: Annotated[str, typer.Option(help="JSON: constants to replace.")] = "{}",
+    seeds: Seeds = "101,102",
+    constants: Constants = "{}",
     halls: Annotated[bool, typer.Option(help="Whether the seats of halls are known.")] = True,
     output: Annotated[Path | None, typer.Option(help="File for the rows, as JSON.")] = None,
 ) -> None:
     """Build the forecast on the worlds of `seeds` and print its errors."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), database="zakaz") as server,
-    ):
-        connect(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
-        chosen = [int(seed) for seed in seeds.split(",")]
-        client = connect(server, "zakaz")
+    chosen = [int(seed) for seed in seeds.split(",")]
+    with empty_server() as client:
         rows, found = measure(client, chosen, json.loads(constants), halls=halls)
         shows, seconds = build_cost(client, chosen[0])
     typer.echo(table(rows))

@@ -1,18 +1,22 @@
-"""Connection to the embedded ClickHouse on which the benchmarks build models."""
+"""An empty embedded ClickHouse on which models are built."""
 
-import clickhouse_connect
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from clickhouse_connect.driver.client import Client
 
-from local_clickhouse import LocalServer
+from benchmarks.clients import connect
+from local_clickhouse import running_server
 
 
-def connect(server: LocalServer, database: str) -> Client:
-    """Return a client of the account that builds models."""
-    return clickhouse_connect.get_client(
-        host=server.host,
-        port=server.http_port,
-        username="transformer",
-        password=server.logins["transformer"].password,
-        database=database,
-        autogenerate_session_id=False,
-    )
+@contextmanager
+def empty_server() -> Iterator[Client]:
+    """Start a server with an empty database for the duration of a block."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(Path(folder), database="zakaz") as server,
+    ):
+        connect(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
+        yield connect(server)

@@ -8,24 +8,20 @@ was made later, or if the show had not ended by then. A cut is a time after whic
 import json
 import math
 import random
-import tempfile
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from statistics import quantiles
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 from clickhouse_connect.driver.client import Client
 
-from local_clickhouse import running_server
-
 from .models import create, rendered
-from .server import connect
+from .options import Constants, Seeds
+from .server import empty_server
 from .worlds import FAMILIES, Show, World, world
 
 ZONE = ZoneInfo("Europe/Moscow")
@@ -239,19 +235,12 @@ def table(found: dict[tuple[str, str], Alarms]) -> str:
 
 
 def main(
-    seeds: Annotated[
-        str, typer.Option(help="Seeds, by commas. The constants were chosen on seed 1.")
-    ] = "101,102",
-    constants: Annotated[str, typer.Option(help="JSON: constants to replace.")] = "{}",
+    seeds: Seeds = "101,102",
+    constants: Constants = "{}",
 ) -> None:
     """Build the alarm on the worlds of `seeds`, cut their sales, and print what it says."""
     found: dict[tuple[str, str], Alarms] = defaultdict(Alarms)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), database="zakaz") as server,
-    ):
-        connect(server, "default").command("CREATE DATABASE IF NOT EXISTS zakaz")
-        client = connect(server, "zakaz")
+    with empty_server() as client:
         for family in FAMILIES:
             for seed in seeds.split(","):
                 measured = measure(client, family, int(seed), json.loads(constants))

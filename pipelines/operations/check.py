@@ -132,12 +132,10 @@ def _check_data(
     log, in_the_future = without_future_runs(read_job_log(settings, warehouse, client), now)
     read_at = last_reading(log.runs)
     # Recorded pages end where they were recorded, and facts that lack orders look silent.
-    is_watched = settings.mode != "offline" and not differences and read_at is not None
+    is_watched = settings.mode != "offline" and not differences
     has_marts = {(warehouse.marts_db, table) for table in SILENCE_TABLES} <= existing
     silences = (
-        read_silences(warehouse, client, read_at)
-        if is_watched and has_marts and read_at is not None
-        else None
+        read_silences(warehouse, client, read_at) if is_watched and has_marts and read_at else []
     )
     return [
         *in_the_future,
@@ -147,6 +145,6 @@ def _check_data(
         check_reconciliation(log.runs),
         check_webhooks(log.runs, now),
         check_quality(log.runs),
-        *check_silence(silences, log.runs),
+        *check_silence(silences, read_at),
         check_marts(differences, log.unfinished_since or log.live_since, now),
     ]

@@ -76,17 +76,16 @@ def read_silences(warehouse: Warehouse, client: Client, read_at: datetime) -> li
     ]
 
 
-def check_silence(silences: list[Silence] | None, runs: list[JobRun]) -> Iterator[Check]:
+def check_silence(silences: list[Silence], read_at: datetime | None) -> Iterator[Check]:
     """Yield whether sales are watched, and an error for each silence that is unusual.
 
     If the whole account is silent, its shows are not listed: the cause is the same.
 
     Args:
-        silences: As of `read_silences`; None if the tables are missing.
-        runs: The latest runs, newest first.
+        silences: As of `read_silences`; none if they are not watched.
+        read_at: As of `last_reading`.
     """
-    read_at = last_reading(runs)
-    if silences is None or read_at is None or not silences:
+    if not silences or read_at is None:
         yield Check(
             "silence",
             "ok",
