@@ -90,6 +90,17 @@ def test_no_mart_reads_a_source_and_no_staging_view_another() -> None:
             assert "ref('stg_" not in sql, path.name
 
 
+def test_tables_compared_with_the_last_build_are_rebuilt_after_the_comparison() -> None:
+    """dbt runs two models at once: one that is not ordered after another may run before it."""
+    sql = {path.stem: path.read_text() for path in (DBT_PROJECT / "models").rglob("*.sql")}
+    compared = set(re.findall(r"'identifier': '(\w+)'", sql["int_qtickets_changed"]))
+
+    # is_changed() reads int_qtickets_changed.
+    after = {name for name in sql if re.search(r"is_changed\(|'int_qtickets_changed'", sql[name])}
+    assert compared
+    assert compared <= after
+
+
 def test_the_exposure_of_the_page_names_the_marts_that_its_queries_read() -> None:
     text = (DBT_PROJECT / "models" / "exposures.yml").read_text()
     exposures = {each["name"]: each for each in yaml.safe_load(text)["exposures"]}

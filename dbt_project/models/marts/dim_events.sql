@@ -1,5 +1,8 @@
 {{ config(order_by='event_id') }}
 
+{#- int_qtickets_changed compares this table, as the last build left it, with the raw tables. #}
+-- depends_on: {{ ref('int_qtickets_changed') }}
+
 with
 
 show_dates as (

@@ -1,5 +1,8 @@
 {{ config(order_by='(event_id, show_id)') }}
 
+{#- int_qtickets_changed compares this table, as the last build left it, with the raw tables. #}
+-- depends_on: {{ ref('int_qtickets_changed') }}
+
 select
     shows.show_id as show_id,
     shows.event_id as event_id,
