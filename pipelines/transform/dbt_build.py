@@ -9,9 +9,8 @@ from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ClickHouseError, MartsError, disk_full
 from pipelines.transform.project_state import state_folder
+from pipelines.warehouse.error_messages import is_about_the_server
 from pipelines.warehouse.server import Warehouse
-
-_CONNECTION_LOST = ("Max retries exceeded", "Connection aborted", "Connection reset")
 
 
 @dataclass
@@ -86,13 +85,8 @@ def build_marts(
 
 
 def _raise_unless_model_failed(message: str, warehouse: Warehouse) -> None:
-    """Raise a ClickHouseError if not the model failed but the connection, or a grant is missing."""
-    if any(words in message for words in _CONNECTION_LOST):
-        raise ClickHouseError(
-            "Building the marts failed. "
-            + warehouse.error_message("Connection", warehouse.transformer)
-        )
-    if "ACCESS_DENIED" in message:
+    """Raise a ClickHouseError if not a model failed but the connection, the login or the server."""
+    if is_about_the_server(message):
         raise ClickHouseError(
             "Building the marts failed. " + warehouse.error_message(message, warehouse.transformer)
         )

@@ -35,6 +35,11 @@ _MESSAGES = (
         "{where} does not speak TLS. Check CLICKHOUSE_PORT (HTTPS) and CLICKHOUSE_SECURE.",
     ),
     (
+        r"Read timed out",
+        "{where} did not answer in time. Check that the server is neither suspended nor overloaded"
+        " (`SHOW PROCESSLIST`); the next run continues.",
+    ),
+    (
         r"Max retries|Connection|Errno",
         "{where} cannot be reached. Check that the server is up, and CLICKHOUSE_HOST,"
         " CLICKHOUSE_PORT (HTTP) and CLICKHOUSE_SECURE.",
@@ -44,6 +49,11 @@ _MESSAGES = (
 
 _KNOWN_ERRORS = tuple((re.compile(pattern, re.S), message) for pattern, message in _MESSAGES)
 _LONGEST = 300
+
+
+def is_about_the_server(error: str) -> bool:
+    """Tell whether an error is of the connection, the login or the server, not of a statement."""
+    return any(pattern.search(error) for pattern, _ in _KNOWN_ERRORS)
 
 
 def error_message(error: str, *, host: str, port: int, user: str) -> str:

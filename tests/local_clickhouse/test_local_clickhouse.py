@@ -409,7 +409,7 @@ def test_a_server_that_hangs_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
         os.kill(pid, signal.SIGSTOP)
         monkeypatch.setattr("local_clickhouse.local_server.START_SECONDS", 1)
         with (
-            pytest.raises(LocalClickHouseError, match="hangs: the running server did not respond"),
+            pytest.raises(LocalClickHouseError, match=r"hangs: the .+ respond"),
             running_server(tmp_path),
         ):
             pass
