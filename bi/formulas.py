@@ -39,7 +39,7 @@ def to_datalens(
         formula: SQL of the definition.
         title: Returns the field title of a column.
         within: Columns that must have at most one value, else the result is null.
-        values: Translations of the texts that the formula returns.
+        values: Translations of the texts that the formula returns; those that it compares stay.
     """
     text = _DataLens(values or {}, title).write(_parse(formula))
     guards = [f"COUNTD([{title(column)}]) <= 1" for column in within]
@@ -83,6 +83,10 @@ class _Sql:
         # A quote would end the literal.
         return "'" + text.replace("'", "") + "'"
 
+    def result(self, node: exp.Expr) -> str:
+        """Write an expression whose value the formula returns."""
+        return self.write(node)
+
     def month(self, operand: str) -> str:
         return f"toStartOfMonth({operand})"
 
@@ -109,9 +113,9 @@ class _Sql:
             case exp.Is(expression=exp.Null()):
                 return f"{self.is_null}({self.write(node.this)})"
             case exp.Case():
-                text = self.write(node.args["default"])
+                text = self.result(node.args["default"])
                 for branch in reversed(node.args["ifs"]):
-                    parts = (self.write(branch.this), self.write(branch.args["true"]), text)
+                    parts = (self.write(branch.this), self.result(branch.args["true"]), text)
                     text = f"{self.condition}({', '.join(parts)})"
                 return text
             case exp.TimestampTrunc() | exp.DateTrunc() if (
@@ -133,8 +137,10 @@ class _DataLens(_Sql):
     def column(self, name: str) -> str:
         return f"[{self._title(name)}]"
 
-    def literal(self, text: str) -> str:
-        return super().literal(self._values.get(text, text))
+    def result(self, node: exp.Expr) -> str:
+        if isinstance(node, exp.Literal) and node.is_string:
+            return self.literal(self._values.get(node.name, node.name))
+        return self.write(node)
 
     def month(self, operand: str) -> str:
         return f"DATETRUNC({operand}, 'month')"

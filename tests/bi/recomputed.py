@@ -59,6 +59,11 @@ def of_show(column: str) -> Compute:
     return one_of(newest(column), "show_id", "currency")
 
 
+def of_zone(compute: Compute) -> Compute:
+    """Return null over several rows of a hall, whose places may be the same."""
+    return one_of(compute, "show_id", "zone_id", "price")
+
+
 def of_backtest(column: str) -> Compute:
     return one_of(newest(column), "horizon_days", "method")
 
@@ -70,11 +75,6 @@ def _sold_share(rows: list[Row]) -> Any:
 
 def _ledger(*types: str, sign: int = 1) -> Compute:
     return lambda rows: sign * sum(row["amount"] for row in rows if row["entry_type"] in types)
-
-
-def _mean_share(rows: list[Row]) -> Any:
-    known = [row["usual_share"] for row in rows if row["usual_share"] is not None]
-    return sum(known) / len(known) if known else None
 
 
 ENDINGS = ("cancellation", "exchange", "vanished")
@@ -130,7 +130,7 @@ MEASURES: dict[str, Compute] = {
     ),
     "plan_done": of_currency(ratio(total("fact_revenue", is_planned=1), total("plan_revenue"))),
     "pace_tickets": one_of(total("tickets_so_far"), "days_before_show"),
-    "pace_typical_share": one_of(_mean_share, "days_before_show"),
+    "pace_typical_share": one_of(newest("usual_share"), "show_id", "currency", "days_before_show"),
     "forecast_sold": of_show("tickets_so_far"),
     "forecast_tickets": of_show("tickets_p50"),
     "forecast_low": of_show("tickets_p10"),
@@ -141,9 +141,9 @@ MEASURES: dict[str, Compute] = {
     "forecast_error": of_backtest("wape"),
     "forecast_bias": of_backtest("bias"),
     "forecast_coverage": of_backtest("coverage_80"),
-    "zone_total": total("tickets_total"),
-    "zone_left": total("tickets_left"),
-    "zone_sold_share": ratio(total("tickets_taken"), total("tickets_total")),
+    "zone_total": of_zone(total("tickets_total")),
+    "zone_left": of_zone(total("tickets_left")),
+    "zone_sold_share": of_zone(ratio(total("tickets_taken"), total("tickets_total"))),
     "attendance_sold": total("tickets_sold"),
     "attendance_scanned": total("tickets_scanned"),
     "attendance_share": ratio(

@@ -21,7 +21,7 @@ from bi.definition import (
     definition,
     parse,
 )
-from bi.formulas import FormulaError, to_sql
+from bi.formulas import FormulaError, to_datalens, to_sql
 from bi.options import Options
 from local_clickhouse.grants import PUBLIC, READ_BY_VIEWS
 from tests.bi.datalens_sql import DataLensDataset
@@ -178,6 +178,14 @@ def test_a_name_that_is_not_defined_is_an_error(file: str, old: str, new: str) -
 
     with pytest.raises(DefinitionError, match="is not defined"):
         parse(yaml.safe_load(texts["datasets"]), yaml.safe_load(texts["dashboards"]))
+
+
+def test_texts_that_a_formula_returns_are_translated_and_those_that_it_compares_are_not() -> None:
+    formula = "case when kind = 'new' then 'new' else 'other' end"
+
+    text = to_datalens(formula, lambda column: column, values={"new": "новый", "other": "другой"})
+
+    assert text == "IF([kind] = 'new', 'новый', 'другой')"
 
 
 def test_a_formula_that_cannot_be_translated_is_an_error() -> None:
