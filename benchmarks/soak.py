@@ -1,13 +1,14 @@
 """The suite `soak`: 200 runs with sales, refunds, faults and kills between them.
 
 What a run leaves must not grow with the number of runs: memory, files, parts, state. After every
-tenth run the sums of the marts are held against the orders of the sandbox.
+tenth run the sums of the marts are held against the orders of the sandbox. `compact` runs every
+fiftieth time, as it would every week.
 """
 
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ from .sandbox_process import NOW, TOKEN, YEAR
 ORDERS = 5_000
 RUNS = 200
 COMPARED_EVERY = 10
+COMPACTED_EVERY = 50
 HOURS_BETWEEN = 0.5
 PATIENCE = {"QTICKETS_RETRY_SECONDS": "1"}
 Sums = dict[str, tuple[int, Decimal]]
@@ -41,11 +43,13 @@ class Left:
         peak_mb: Peak memory of the last successful run.
         server_mb: Memory that ClickHouse has allocated.
         files: Files in QTICKETS_HOME outside of ClickHouse.
-        files_mb: Their size.
+        files_mb: Their size, without logs.
+        logs_mb: Size of dbt's logs, which dbt replaces at 10 MB.
         parts: Active parts of the project's tables.
         tables: Tables and views.
         tables_mb: Size of the tables.
-        state_rows: Rows of dlt's state; every load that changes it adds one.
+        state_rows: Rows of dlt's state; every load that changes it adds one, and `compact` keeps
+            a hundred.
     """
 
     run: int
@@ -53,6 +57,7 @@ class Left:
     server_mb: float
     files: int
     files_mb: float
+    logs_mb: float
     parts: int
     tables: int
     tables_mb: float
@@ -89,6 +94,8 @@ def measure(scale: float, repeat: int, folder: Path, say: Callable[[str], None])
                 wrong += _sums_of_marts(client) != _sums_of_world(world)
                 found.append(_left(run, cost.peak_bytes, home, client))
                 say("soak: " + ", ".join(f"{value:g}" for value in astuple(found[-1])))
+            if run % COMPACTED_EVERY == 0:
+                run_command(home, server, "compact")
     shutil.rmtree(home, ignore_errors=True)
     say(f"soak: {runs} runs, {failed} failed and {killed} were killed, {wrong} comparisons differ")
     return Results(
@@ -106,6 +113,7 @@ def _growths(found: list[Left]) -> list[Ratio]:
         "files_mb": "≤ 1.5",
         "parts": "≤ 2",
         "tables": "≤ 1",
+        "logs_mb": "",
         "tables_mb": "",
         "state_rows": "",
     }
@@ -186,7 +194,7 @@ def _left(run: int, peak_bytes: int, home: Path, client: Client) -> Left:
     # ClickHouse's own files come and go.
     folders = [path for path in home.iterdir() if path.name != "clickhouse"]
     files = [
-        file.stat().st_size
+        file
         for folder in folders
         for file in ([folder] if folder.is_file() else folder.rglob("*"))
         if file.is_file()
@@ -200,12 +208,17 @@ def _left(run: int, peak_bytes: int, home: Path, client: Client) -> Left:
         peak_mb=round(peak_bytes / 1e6),
         server_mb=round(_memory_of_server(client) / 1e6),
         files=len(files),
-        files_mb=round(sum(files) / 1e6, 1),
+        files_mb=_megabytes(file for file in files if ".log" not in file.name),
+        logs_mb=_megabytes(file for file in files if ".log" in file.name),
         parts=parts,
         tables=int(str(client.command(f"SELECT count() FROM system.tables WHERE {ours}"))),
         tables_mb=round(size / 1e6, 1),
         state_rows=int(str(client.command("SELECT count() FROM zakaz_raw._dlt_pipeline_state"))),
     )
+
+
+def _megabytes(files: Iterable[Path]) -> float:
+    return round(sum(file.stat().st_size for file in files) / 1e6, 1)
 
 
 def _memory_of_server(client: Client) -> float:

@@ -69,7 +69,7 @@ hours_of_sales as (
 
     select intDiv({{ local_seconds('sale_ts') }} % 604800, 3600) as hour, count() as slots
     from show_sales
-    where sale_ts > (select first_ts from whole_weeks)
+    where sale_ts > (select (first_ts, weeks) from whole_weeks).1
     group by hour
 
 ),
@@ -112,12 +112,14 @@ timed_sales as (
         show_id,
         sale_ts,
         sale_end_ts,
-        (select week_hours from usual_week) as hours,
-        (select week_hours_before from usual_week) as hours_before,
+        -- One subquery with both, which ClickHouse evaluates once.
+        (select (week_hours, week_hours_before) from usual_week) as week,
+        week.1 as hours,
+        week.2 as hours_before,
         {{ usual_hours('sale_ts') }} as at,
         {{ usual_hours('sale_end_ts') }} as ends_at
     from scoped_sales
-    where (select weeks from whole_weeks) >= {{ c.least_weeks }}
+    where (select (first_ts, weeks) from whole_weeks).2 >= {{ c.least_weeks }}
 
 ),
 
@@ -203,8 +205,9 @@ alarms as (
 
     select
         *,
-        (select week_hours from usual_week) as hours,
-        (select week_hours_before from usual_week) as hours_before,
+        (select (week_hours, week_hours_before) from usual_week) as week,
+        week.1 as hours,
+        week.2 as hours_before,
         at + reached[reached_in] as alarm_at,
         toInt64(floor(alarm_at / 168)) as alarm_week,
         toUInt32(arrayLastIndex(before -> before <= alarm_at - alarm_week * 168, hours_before)) as alarm_hour,
