@@ -93,7 +93,9 @@ sums as (
 
 ),
 
-fits as (
+-- Each step names what the next one needs: aliases within one `select` would be written out at each use, and the
+-- query with them.
+means as (
 
     select
         *,
@@ -102,21 +104,53 @@ fits as (
         {{ c.all_shows }} / (all_mass + {{ c.all_shows }} / 4) as fa,
         fe * event_mass + fc * city_mass + fa * all_mass + 1e-9 as mass,
         {% for name in ['x', 'p', 'y'] %}
-        (fe * event_{{ name }} + fc * city_{{ name }} + fa * all_{{ name }}) / mass as m{{ name }},
+        (fe * event_{{ name }} + fc * city_{{ name }} + fa * all_{{ name }}) / mass as m{{ name }}{{ ',' if not loop.last }}
         {% endfor %}
+    from sums
+
+),
+
+variances as (
+
+    select
+        *,
         {% for name, a, b in [('xx', 'mx', 'mx'), ('xy', 'mx', 'my'), ('yy', 'my', 'my'), ('pp', 'mp', 'mp'), ('xp', 'mx', 'mp'), ('py', 'mp', 'my')] %}
-        (fe * event_{{ name }} + fc * city_{{ name }} + fa * all_{{ name }}) / mass - {{ a }} * {{ b }} as v{{ name }},
+        (fe * event_{{ name }} + fc * city_{{ name }} + fa * all_{{ name }}) / mass - {{ a }} * {{ b }} as v{{ name }}{{ ',' if not loop.last }}
         {% endfor %}
+    from means
+
+),
+
+ridged as (
+
+    select
+        *,
         vxx + {{ c.ridge }} / (mass + 1) as rxx,
         vpp + {{ c.ridge }} / (mass + 1) as rpp,
         vxy + {{ c.ridge }} * {{ c.usual_slope }} / (mass + 1) as rxy,
-        vpy + {{ c.ridge }} * {{ c.usual_pace }} / (mass + 1) as rpy,
+        vpy + {{ c.ridge }} * {{ c.usual_pace }} / (mass + 1) as rpy
+    from variances
+
+),
+
+slopes as (
+
+    select
+        *,
         rxx * rpp - vxp * vxp as determinant,
         least(greatest((rxy * rpp - rpy * vxp) / determinant, {{ c.least_slope }}), 1) as slope,
-        least(greatest((rpy * rxx - rxy * vxp) / determinant, 0), 1 - slope) as pace_slope,
+        least(greatest((rpy * rxx - rxy * vxp) / determinant, 0), 1 - slope) as pace_slope
+    from ridged
+
+),
+
+fits as (
+
+    select
+        *,
         greatest(vyy - 2 * slope * vxy - 2 * pace_slope * vpy + slope * slope * vxx + pace_slope * pace_slope * vpp + 2 * slope * pace_slope * vxp, 0) as rest,
         sqrt((rest * mass + {{ c.usual_spread }} * {{ c.usual_spread }} * 4) / (mass + 4)) as spread
-    from sums
+    from slopes
 
 )
 

@@ -74,22 +74,51 @@ hours_of_sales as (
 
 ),
 
--- An hour of the week is drawn to the product of the shares of its weekday and of its hour of the day.
-usual_week as (
+-- How often each weekday and each hour of the day occurs among the sales. Each step names what the next one
+-- needs: aliases within one `select` would be written out at each use, and the query with them.
+days_and_hours as (
 
     select
         sumMap(map(toInt64(hour), toFloat64(slots))) as by_hour,
         sum(slots) as total,
         arrayMap(d -> (arraySum(arrayMap(h -> by_hour[toInt64(d * 24 + h)], range(24))) + 1) / (total + 7), range(7)) as by_weekday,
-        arrayMap(h -> (arraySum(arrayMap(d -> by_hour[toInt64(d * 24 + h)], range(7))) + 1) / (total + 24), range(24)) as by_day_hour,
-        arrayMap(h -> total * by_weekday[intDiv(h, 24) + 1] * by_day_hour[h % 24 + 1], range(168)) as expected,
+        arrayMap(h -> (arraySum(arrayMap(d -> by_hour[toInt64(d * 24 + h)], range(7))) + 1) / (total + 24), range(24)) as by_day_hour
+    from hours_of_sales
+
+),
+
+expected_hours as (
+
+    select
+        *,
+        arrayMap(h -> total * by_weekday[intDiv(h, 24) + 1] * by_day_hour[h % 24 + 1], range(168)) as expected
+    from days_and_hours
+
+),
+
+-- An hour of the week is drawn to the product of the shares of its weekday and of its hour of the day.
+drawn_hours as (
+
+    select
         arrayMap(
             h -> greatest(expected[h + 1] * (by_hour[toInt64(h)] + {{ c.cell_trust }}) / (expected[h + 1] + {{ c.cell_trust }}), {{ c.least_share }} * total / 168),
             range(168)
-        ) as drawn,
-        arrayMap(share -> share * 168 / arraySum(drawn), drawn) as week_hours,
-        arrayMap((until, share) -> until - share, arrayCumSum(week_hours), week_hours) as week_hours_before
-    from hours_of_sales
+        ) as drawn
+    from expected_hours
+
+),
+
+usual_hours as (
+
+    select arrayMap(share -> share * 168 / arraySum(drawn), drawn) as week_hours
+    from drawn_hours
+
+),
+
+usual_week as (
+
+    select week_hours, arrayMap((until, share) -> until - share, arrayCumSum(week_hours), week_hours) as week_hours_before
+    from usual_hours
 
 ),
 
