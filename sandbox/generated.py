@@ -199,7 +199,7 @@ class World(Clock):
             if plan.index_of(id_) != index:
                 raise ValueError("too many orders were added at the same time")
             (client,) = clients(plan.random, client_of(plan.random, np.array([index])).tolist())
-            original = its_show.prices[0] * 100
+            original = its_show.prices_at(timestamp)[0] * 100
             paid = original if price is None else round(price * 100)
             places, numbered = int(plan.seats_planned[show, 0]), bool(plan.numbered[show, 0])
             ticket_ids = range(id_ * TICKETS_PER_ID, id_ * TICKETS_PER_ID + tickets)

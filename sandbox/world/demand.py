@@ -12,6 +12,7 @@ import numpy as np
 from sandbox.world.schedule import Show
 from sandbox.world.seeded_random import Floats, Ints, SeededRandom
 from sandbox.world.timestamps import DAY, HOUR
+from sandbox.world.weather import weather
 
 BY_HOUR = np.array(
     [3, 2, 1, 1, 1, 2, 4, 7, 10, 13, 15, 16, 17, 16, 15, 15, 16, 17, 19, 21, 22, 19, 13, 7]
@@ -27,8 +28,15 @@ class Demand:
     """The demand curve of a world and the share of each show in it."""
 
     def __init__(
-        self, random: SeededRandom, orders: int, start: int, end: int, shows: Sequence[Show]
+        self,
+        random: SeededRandom,
+        orders: int,
+        start: int,
+        end: int,
+        shows: Sequence[Show],
+        cities: Sequence[str],
     ) -> None:
+        """Make the demand for shows, each in the city of the same position."""
         self.random, self.orders, self.start = random, orders, start
         hours = np.arange(start, end + HOUR, HOUR)
         local = hours + 3 * HOUR
@@ -37,21 +45,22 @@ class Demand:
         weight = BY_HOUR[local // HOUR % 24] * BY_WEEKDAY[weekday] * season
         curve = np.concatenate([[0.0], np.cumsum(weight[:-1])])
         self._hours, self._curve = hours.astype(np.float64), curve / curve[-1] * orders
-        self._allocate(shows, -((start - end) // BUCKET))
+        self._allocate(shows, cities, -((start - end) // BUCKET))
 
-    def _allocate(self, shows: Sequence[Show], buckets: int) -> None:
+    def _allocate(self, shows: Sequence[Show], cities: Sequence[str], buckets: int) -> None:
         """Fill the slots of every bucket with shows, each in proportion to its share."""
         bucket_of, show_of, weights = [], [], []
-        for number, show in enumerate(shows):
+        middles: Floats = np.asarray(self.start + (np.arange(buckets) + 0.5) * BUCKET)
+        days = (middles // DAY).astype(np.int64)
+        weather_of = {city: weather(self.random, city, days) for city in set(cities)}
+        for number, (show, city) in enumerate(zip(shows, cities, strict=True)):
             first = max(0, -((self.start - show.sale_from) // BUCKET))
             last = min(buckets, (show.sale_until - self.start) // BUCKET)
             if last > first:
                 on_sale = np.arange(first, last)
                 bucket_of.append(on_sale)
                 show_of.append(np.full(len(on_sale), number))
-                weights.append(
-                    show.demand((self.start + on_sale * BUCKET + BUCKET / 2).astype(np.float64))
-                )
+                weights.append(show.demand(middles[on_sale]) * weather_of[city][on_sale])
         bucket = np.concatenate(bucket_of)
         by_bucket = np.argsort(bucket, kind="stable")
         bucket, weight = bucket[by_bucket], np.concatenate(weights)[by_bucket]

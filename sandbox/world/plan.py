@@ -63,7 +63,8 @@ def make_plan(
     count = events or max(min(by_orders, 500), round(EVENTS_PER_YEAR * (end - start) / YEAR))
     random = SeededRandom(seed)
     schedule = Schedule(seed, count, start, end, tenge_event)
-    demand = Demand(random, orders, start, end, schedule.shows)
+    cities = [schedule.events[event].city[1].strip().lower() for event in schedule.event_of]
+    demand = Demand(random, orders, start, end, schedule.shows, cities)
     tickets = demand.expected_orders[:, None] * 2.3 * np.array(ZONE_SHARES)
     spare = 1.05 + random.unit("spare-seats", np.arange(len(schedule.shows)))[:, None]
     planned = np.ceil(tickets * spare + 4 * np.sqrt(tickets) + 4).astype(np.int64)

@@ -26,6 +26,8 @@ ADMISSION = (
     ("vzroslyj-bilet-v-vyhodnye", "Взрослый билет (в выходные)"),
     ("detskij-bilet-v-vyhodnye", "Детский билет (в выходные)"),
 )
+TIERED = ("concert", "masterclass")
+"""Genres with price tiers: cheaper for the first third of the sale, dearer for its last days."""
 LONGEST_SALE = 50 * DAY
 
 _MONTHS = (
@@ -77,7 +79,11 @@ GENRES = (
 
 @dataclass
 class Show:
-    """One date of an event. Times are in seconds, prices in units of the event's currency."""
+    """One date of an event. Times are in seconds, prices in units of the event's currency.
+
+    With price tiers, tickets cost a fifth less until `cheaper_until` and a fifth more from
+    `dearer_from` on.
+    """
 
     id: int
     event_id: int
@@ -89,6 +95,8 @@ class Show:
     prices: tuple[int, ...]
     weight: float
     hall: bool
+    cheaper_until: int = 0
+    dearer_from: int = NEVER
     deleted: int = NEVER
 
     @property
@@ -97,13 +105,26 @@ class Show:
         return self.finish - self.start > 2 * DAY
 
     def demand(self, timestamp: Floats) -> Floats:
-        """Return the relative demand: high at first, then low, then rising towards the date."""
+        """Return the relative demand: a peak at first, then little, then a rush to the date.
+
+        About half of the tickets are sold in the last week. Before the price rises, people hurry.
+        """
         since, left = (timestamp - self.sale_from) / DAY, (self.sale_until - timestamp) / DAY
         if self.long:
             demand = 0.4 + 0.6 * (timestamp >= self.start) + np.exp(-left / 4)
         else:
-            demand = 0.15 + 0.5 * np.exp(-since / 3) + 1.2 * np.exp(-left / 7)
+            demand = 0.1 + 0.8 * np.exp(-since / 3) + 3.0 * np.exp(-left / 4)
+        for rise in (self.cheaper_until, self.dearer_from):
+            hurry = np.where(timestamp < rise, np.exp(-np.abs(rise - timestamp) / DAY), 0)
+            demand = demand + 0.4 * hurry
         return np.asarray(self.weight * demand, dtype=np.float64)
+
+    def prices_at(self, timestamp: int) -> tuple[int, ...]:
+        """Return the price of each zone at a time."""
+        prices = price_at(
+            np.array(self.prices), np.array(timestamp), self.cheaper_until, self.dearer_from
+        )
+        return tuple(prices.tolist())
 
     @property
     def sale_finish(self) -> int:
@@ -131,7 +152,7 @@ class Show:
         """Return (zone id, name) of the four zones."""
         return HALL if self.hall else ADMISSION
 
-    def price_rows(self) -> list[dict[str, Any]]:
+    def price_rows(self, now: int) -> list[dict[str, Any]]:
         return [
             {
                 "id": self.id * 5 + zone,
@@ -139,14 +160,14 @@ class Show:
                 "color_theme": str(zone + 1),
                 "modifiers": [],
             }
-            for zone, price in enumerate(self.prices)
+            for zone, price in enumerate(self.prices_at(now))
         ]
 
     def row(self, now: int) -> dict[str, Any]:
         """Return a show as in its event: about 70 KB if it has a hall."""
         short = self.short_row(now)
         del short["event_id"]
-        priced = sorted(self.price_rows(), key=lambda row: row["default_price"])
+        priced = sorted(self.price_rows(now), key=lambda row: row["default_price"])
         deleted = short["deleted_at"] is not None
         return {
             "id": short.pop("id"),
@@ -154,11 +175,18 @@ class Show:
             "is_active": short.pop("is_active"),
             **{name: short.pop(name) for name in list(short)[:5]},
             "scheme_properties": scheme_properties(self.id, self.hall, deleted),
-            "prices": self.price_rows(),
+            "prices": self.price_rows(now),
             "min_price": None if deleted else priced[0],
             "max_price": None if deleted else priced[-1],
             **short,
         }
+
+
+def price_at(prices: Any, timestamp: Any, cheaper_until: Any, dearer_from: Any) -> Ints:
+    """Return prices in their tier, in tens of the currency."""
+    factor = np.where(timestamp < cheaper_until, 8, np.where(timestamp >= dearer_from, 12, 10))
+    tens: Ints = prices * factor // 100
+    return np.where(factor == 10, prices, tens * 10)
 
 
 _ROWS = [*(str(row) for row in range(1, 41)), "11а", "11б"]
@@ -317,6 +345,8 @@ class Schedule:
         self.finish: Ints = np.array([show.finish for show in self.shows])
         self.sale_from: Ints = np.array([show.sale_from for show in self.shows])
         self.sale_until: Ints = np.array([show.sale_until for show in self.shows])
+        self.cheaper_until: Ints = np.array([show.cheaper_until for show in self.shows])
+        self.dearer_from: Ints = np.array([show.dearer_from for show in self.shows])
         self.show_id: Ints = np.array([show.id for show in self.shows])
         self.event_id: Ints = np.array([event.id for event in self.events])
         self.sells_out: Flags = np.array([event.sells_out for event in self.events])
@@ -381,6 +411,9 @@ def _make_event(random: Random, number: int, start: int, spacing: float) -> Even
         event.shows[-1].deleted = event.shows[-1].start - random.randint(4, 12) * DAY
     for show in event.shows:
         show.sale_until = min(show.sale_until, show.deleted, event.deleted)
+        if genre.name in TIERED:
+            show.cheaper_until = show.sale_from + (show.sale_until - show.sale_from) // 3
+            show.dearer_from = show.sale_until - 3 * DAY
     return event
 
 

@@ -112,11 +112,12 @@ class Seating:
             self.capacity(show),
         )
         currency = schedule.events[int(schedule.event_of[show])].currency
+        prices = its_show.prices_at(now)
         rows = []
         for zone, (slug, name) in enumerate(its_show.zones()):
             paid, reserved = occupied[zone]
             priced = {
-                "price": its_show.prices[zone],
+                "price": prices[zone],
                 "currency_id": currency,
                 "color_theme_id": zone + 1,
             }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sandbox.world.buyers import client_id, client_of
 from sandbox.world.plan import EXCHANGE_EVERY, WorldPlan
 from sandbox.world.promotions import FIRST_DISCOUNT_ID, FIRST_PROMO_CODE_ID
-from sandbox.world.schedule import ZONE_SHARES
+from sandbox.world.schedule import ZONE_SHARES, price_at
 from sandbox.world.seeded_random import Flags, Ints, weighted_table
 from sandbox.world.timestamps import DAY, HOUR, NEVER
 
@@ -75,12 +75,17 @@ class OrderTimelines:
         return self.plan.demand.created(self.index)
 
     @cached_property
-    def show(self) -> Ints:
+    def chosen(self) -> Ints:
+        """Time when show and price were chosen: that of the exchanged order, if there is one."""
         made = self.created
         if self.replacement.any():
             made = made.copy()
             made[self.replacement] = self.plan.demand.created(self.original[self.replacement])
-        return self.plan.demand.show(self.original, made)
+        return made
+
+    @cached_property
+    def show(self) -> Ints:
+        return self.plan.demand.show(self.original, self.chosen)
 
     @cached_property
     def event(self) -> Ints:
@@ -132,10 +137,16 @@ class OrderTimelines:
 
     @cached_property
     def outcome_at(self) -> Ints:
-        """Time of the refund, cancellation or exchange: within 14 days, before the show ends."""
+        """Time of the refund, cancellation or exchange: within 14 days, before the show ends.
+
+        Most refunds follow soon after the purchase, most cancellations late.
+        """
         left = self.plan.schedule.finish[self.show] - self.created
         span = np.clip(left, 2 * HOUR, 13 * DAY) - HOUR
-        wait = (HOUR + self.random.unit("change", self.index) * span).astype(np.int64)
+        draw = self.random.unit("change", self.index)
+        refunded = (self.outcome == REFUNDED) | (self.outcome == PARTLY_REFUNDED)
+        share = np.where(refunded, draw**2, 1 - (1 - draw) ** 2)
+        wait = (HOUR + share * span).astype(np.int64)
         timestamp = np.where(self.outcome == KEPT, NEVER, self.created + wait)
         if self.exchanged.any():
             replacing = self.index[self.exchanged] + self.plan.exchange_gap
@@ -254,8 +265,10 @@ class OrderTimelines:
     @cached_property
     def original_price(self) -> Ints:
         """Price of one ticket before the discount."""
-        price: Ints = self.plan.schedule.prices[self.ticket_show, self.zone] * 100
-        return price
+        schedule, shows = self.plan.schedule, self.ticket_show
+        tiers = schedule.cheaper_until[shows], schedule.dearer_from[shows]
+        price = price_at(schedule.prices[shows, self.zone], self.chosen[self.order_of], *tiers)
+        return price * 100
 
     @cached_property
     def discount_value(self) -> Ints:

@@ -525,7 +525,7 @@ def test_the_clock_is_set_over_http_and_decides_what_is_visible(own: Server) -> 
 def test_a_row_that_changes_gets_a_later_updated_at() -> None:
     world = World(orders=2000, seed=4, now=NOW)
     before = {order["id"]: order for order in world.orders()}
-    world.advance(hours=72)
+    world.advance(hours=120)
     changed = 0
     for order in world.orders():
         old = before.get(order["id"])
