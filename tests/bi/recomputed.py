@@ -59,11 +59,6 @@ def of_show(column: str) -> Compute:
     return one_of(newest(column), "show_id", "currency")
 
 
-def of_zone(compute: Compute) -> Compute:
-    """Return null over several rows of a hall, whose places may be the same."""
-    return one_of(compute, "show_id", "zone_id", "price")
-
-
 def of_backtest(column: str) -> Compute:
     return one_of(newest(column), "horizon_days", "method")
 
@@ -141,9 +136,9 @@ MEASURES: dict[str, Compute] = {
     "forecast_error": of_backtest("wape"),
     "forecast_bias": of_backtest("bias"),
     "forecast_coverage": of_backtest("coverage_80"),
-    "zone_total": of_zone(total("tickets_total")),
-    "zone_left": of_zone(total("tickets_left")),
-    "zone_sold_share": of_zone(ratio(total("tickets_taken"), total("tickets_total"))),
+    "zone_total": total("tickets_total"),
+    "zone_left": total("tickets_left"),
+    "zone_sold_share": ratio(total("tickets_taken"), total("tickets_total")),
     "attendance_sold": total("tickets_sold"),
     "attendance_scanned": total("tickets_scanned"),
     "attendance_share": ratio(

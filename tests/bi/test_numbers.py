@@ -225,13 +225,6 @@ def test_money_of_several_currencies_is_not_added(world: MartsWorld) -> None:
     assert each == {("RUB",): rubles, ("KZT",): Decimal("9000.01")}
 
 
-def test_places_with_several_tariffs_are_not_added_over_zones(world: MartsWorld) -> None:
-    by_show = queried(world, "zones", "zone_total", ["show"])
-    by_row = queried(world, "zones", "zone_total", ["event", "show", "zone", "price"])
-
-    assert None in by_show.values() and None not in by_row.values()
-
-
 def test_seats_of_an_event_with_two_currencies_are_counted_once(world: MartsWorld) -> None:
     assert queried(world, "now", "seats_left", []) == {(): None}
     by_currency = queried(world, "now", "seats_left", ["currency", "event"])

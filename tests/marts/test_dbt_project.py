@@ -12,6 +12,7 @@ import yaml
 from local_clickhouse import LocalServer
 from local_clickhouse.grants import PUBLIC
 from pipelines.configuration.environment import DBT_PROJECT
+from qtickets_source.rows.schema import ALL_TABLES
 from tests.support.marts_world import MartsWorld, event, marts_world, seats, show, ticket
 from tests.support.paths import PROJECT
 
@@ -79,6 +80,18 @@ def test_the_slow_tests_of_grains_succeed(world: MartsWorld) -> None:
 
     assert run.success, run
     assert len(run.statuses) == 4
+
+
+def test_every_column_of_a_raw_table_is_described() -> None:
+    path = DBT_PROJECT / "models" / "staging" / "_sources.yml"
+    (source,) = yaml.safe_load(path.read_text())["sources"]
+    described = {
+        table["name"]: [column["name"] for column in table["columns"]]
+        for table in source["tables"]
+        if table["name"] != "_dlt_loads"
+    }
+
+    assert described == {t.name: [column.name for column in t.columns] for t in ALL_TABLES}
 
 
 def test_no_mart_reads_a_source_and_no_staging_view_another() -> None:
