@@ -41,11 +41,12 @@ bi: $(INSTALLED)  ## write bi/datalens-workbook.json, bi/superset.zip, docs/meas
 bench: $(INSTALLED)  ## measure speed and memory, compared with other implementations
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-lint: $(INSTALLED)  ## run ruff, mypy and oxlint
+lint: $(INSTALLED)  ## run ruff, mypy, oxlint and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tools.lint_page
+	@$(BIN)/sqlfluff lint dbt_project/models --processes 2 --disable-progress-bar
 
 pins:  ## compile all requirements files from pyproject.toml, with hashes; needs uv
 	@$(CHECK_PYTHON)
