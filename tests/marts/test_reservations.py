@@ -34,6 +34,9 @@ def world(home: Path, server: LocalServer) -> Iterator[MartsWorld]:
         world.order(5, None, ticket("700"), created_at=paid, deleted_at="2026-03-31 10:00:00")
         world.order(6, paid, ticket("800"), deleted_at="2026-03-31 10:00:00")
         world.order(7, None, ticket("900"), created_at="2026-03-01 10:00:00")
+        # On the day of the first load, an hour before it and an hour after it.
+        world.order(8, "2026-03-20 07:00:00", ticket("100"))
+        world.order(9, "2026-03-20 09:00:00", ticket("110"))
         world.build(now=NOW)
         yield world
 
@@ -42,11 +45,16 @@ def test_orders_are_counted_by_what_became_of_them(world: MartsWorld) -> None:
     rows = world.rows(
         "SELECT toString(created_date) AS created_date, currency, orders_created, orders_paid,"
         " orders_expired, orders_waiting, orders_cancelled, reserved_amount, lost_amount"
-        " FROM zakaz.fact_qtickets_reservations_daily ORDER BY currency"
+        " FROM zakaz.fact_qtickets_reservations_daily ORDER BY created_date, currency"
     )
 
-    # The order of the 1st of March was made before the first load. 21:30 UTC is the next day.
+    # Orders 7 and 8 were made before the first load. 21:30 UTC is the next day.
     assert rows == [
+        {
+            **{"created_date": "2026-03-20", "currency": "RUB", "orders_created": 1},
+            **{"orders_paid": 1, "orders_expired": 0, "orders_waiting": 0, "orders_cancelled": 0},
+            **{"reserved_amount": Decimal(0), "lost_amount": Decimal(0)},
+        },
         {
             **{"created_date": "2026-03-30", "currency": "RUB", "orders_created": 5},
             **{"orders_paid": 3, "orders_expired": 1, "orders_waiting": 1, "orders_cancelled": 1},

@@ -4,7 +4,7 @@ with
 -- would look as if all reservations had been paid.
 first_load as (
 
-    select min({{ report_date('inserted_at') }}) as first_date
+    select min(inserted_at) as first_load_at
     from {{ source('qtickets_raw', '_dlt_loads') }}
 
 )
@@ -21,4 +21,4 @@ select
     coalesce(updated_at, created_at) as changed_at
 
 from {{ source('qtickets_raw', 'orders') }} final
-where created_date >= (select first_date from first_load)
+where created_at >= (select first_load_at from first_load)
