@@ -18,7 +18,7 @@ verify: $(INSTALLED)  ## do a bootstrap, dry run, run, second run and check; wri
 	@$(BIN)/python pipelines/qtickets.py verify $(ARGS)
 
 test: $(INSTALLED) $(BROWSER)  ## run all tests, on a real ClickHouse and a real HTTP service
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-fast: $(INSTALLED)  ## run the tests that start neither ClickHouse, dbt, a browser nor the command
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow" $(ARGS)

@@ -13,11 +13,13 @@ from typer.testing import CliRunner, Result
 from pipelines.qtickets import app
 from tests.support.account import Account
 from tests.support.paths import PROJECT
+from tests.support.runs import MODELS_ONLY, building
 from tests.support.server_process import server_pid
 
 
 def backup(account: Account, *arguments: str, **variables: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env=account.environment | variables)
+    with building(*MODELS_ONLY):
+        return CliRunner().invoke(app, list(arguments), env=account.environment | variables)
 
 
 def job_runs(account: Account) -> list[dict[str, object]]:

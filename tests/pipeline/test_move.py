@@ -16,6 +16,7 @@ from tests.support.account import Account
 from tests.support.clickhouse import DATABASE, Marts, drop_databases, query
 from tests.support.live_environment import clickhouse_variables
 from tests.support.paths import PROJECT
+from tests.support.runs import dashboard_only
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def address(account: Account, remote: LocalServer) -> dict[str, str]:
 
 
 def moved(account: Account, variables: dict[str, str]) -> Result:
-    return CliRunner().invoke(app, ["move"], env=account.environment | variables)
+    with dashboard_only():
+        return CliRunner().invoke(app, ["move"], env=account.environment | variables)
 
 
 def rows_there(remote: LocalServer) -> int:

@@ -10,6 +10,7 @@ import pytest
 from sandbox import World
 from tests.support.account import Account, loaded_account
 from tests.support.clickhouse import query
+from tests.support.runs import MODELS_ONLY, building
 from tests.support.worlds import report_now
 from tools.questions import DOCUMENT, Question, document, questions
 
@@ -25,7 +26,10 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     world = World(
         orders=300, seed=11, start=NOW - timedelta(days=40), end=NOW + timedelta(days=30), now=NOW
     )
-    with loaded_account(home, world, REPORT_NOW=report_now(world)) as account:
+    with (
+        building(*MODELS_ONLY),
+        loaded_account(home, world, REPORT_NOW=report_now(world)) as account,
+    ):
         yield account
 
 

@@ -32,6 +32,7 @@ from local_clickhouse.grants import grants
 from pipelines.configuration.environment import DBT_PROJECT, Settings
 from pipelines.configuration.library_environment import environment
 from pipelines.errors import ConfigurationError
+from pipelines.loading.pipeline import create_raw_tables
 from pipelines.operations.bootstrap import bootstrap
 from pipelines.qtickets import app
 from pipelines.transform.dbt_build import build_marts, dbt_environment
@@ -523,9 +524,10 @@ def test_on_a_cluster_every_table_is_created_on_all_replicas_and_replicated(
 def test_on_a_cluster_a_partial_rebuild_copies_unchanged_rows_without_deletes(
     cluster: Cluster, on_a_cluster: Settings
 ) -> None:
-    models = ("--select", "+dim_buyers", "fact_qtickets_sales_daily", *MODELS_ONLY)
-    bootstrap(on_a_cluster, Console(quiet=True))
+    models = ("--select", "+dim_buyers", "+fact_qtickets_sales_daily", "+dim_shows", *MODELS_ONLY)
     with open_warehouse(on_a_cluster) as warehouse:
+        warehouse.prepare("demo")
+        create_raw_tables(on_a_cluster, warehouse)
         world = MartsWorld(on_a_cluster, warehouse)
         world.order(1, "2026-03-30 10:00:00", ticket("500"), ticket("600"), buyer_hash="a")
         world.order(2, "2026-03-30 11:00:00", ticket("700"), buyer_hash="b")

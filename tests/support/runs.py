@@ -1,7 +1,7 @@
 """Runs in this process, and selections of the models that they build."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -22,11 +22,18 @@ DASHBOARD_ONLY = (
 
 
 @contextmanager
-def dashboard_only() -> Iterator[None]:
-    """Make runs in this process build only the models of the dashboard, without their tests."""
+def building(*flags: str) -> Iterator[None]:
+    """Make every build in this process have these flags of `dbt build`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "pipelines.run.build_marts",
-            lambda *given, **named: build_marts(*given, *DASHBOARD_ONLY, **named),
-        )
+        # `move` and `restore` import it when they need it.
+        for module in ("pipelines.run", "pipelines.transform.dbt_build"):
+            patch.setattr(
+                f"{module}.build_marts",
+                lambda *given, **named: build_marts(*given, *flags, **named),
+            )
         yield
+
+
+def dashboard_only() -> AbstractContextManager[None]:
+    """Make builds in this process build only the models of the dashboard, without their tests."""
+    return building(*DASHBOARD_ONLY)

@@ -1,4 +1,4 @@
-"""Stands in for the dbt project's own namespace in SQLFluff, which knows macros by their names only."""
+"""The namespace of the dbt project for SQLFluff, which knows macros by their names only."""
 
 
 def local_seconds(timestamp: str) -> str:
