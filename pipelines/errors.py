@@ -53,6 +53,10 @@ class ServiceError(RunError):
     exit_code = ExitCode.SERVICE
 
 
+class OutOfMemoryError(ConfigurationError):
+    """The system gives the process no more memory."""
+
+
 class ClickHouseError(RunError):
     exit_code = ExitCode.CLICKHOUSE
 
@@ -79,7 +83,7 @@ _NO_MEMORY = ("failed to map segment from shared object", "can't start new threa
 def system_error(error: BaseException) -> ConfigurationError | None:
     """Return the error for what the operating system refused; None for any other cause."""
     if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
-        return ConfigurationError(
+        return OutOfMemoryError(
             "There is not enough memory. Allow the command more (ulimit -v, the limit of the"
             " container or of the unit); nothing is lost, the next run repeats what is missing."
         )

@@ -1,6 +1,7 @@
 """Options that every command has, and the settings, console and errors that follow from them."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.errors import INTERRUPTED, ConfigurationError, RunError, system_error
+from pipelines.errors import (
+    INTERRUPTED,
+    ConfigurationError,
+    OutOfMemoryError,
+    RunError,
+    system_error,
+)
 from pipelines.logs import set_up_logs
 
 if TYPE_CHECKING:
@@ -154,6 +161,10 @@ def one_line_errors(*, verbose: bool) -> Iterator[None]:
         if not (found := system_error(error)):
             raise
         _print_error(found, verbose=verbose)
+        if isinstance(found, OutOfMemoryError):
+            # Without memory, the interpreter may crash while it cleans up, and hide the exit code.
+            sys.stdout.flush()
+            os._exit(int(found.exit_code))
         raise typer.Exit(int(found.exit_code)) from None
     except KeyboardInterrupt:
         print("Interrupted; the next run continues.", file=sys.stderr)

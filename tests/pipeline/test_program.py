@@ -198,7 +198,6 @@ def test_a_signal_while_modules_are_imported_ends_the_command_quietly(
     [
         (PermissionError(13, "Permission denied", "/var/lib/qtickets/x"), "/var/lib/qtickets/x:"),
         (OSError(30, "Read-only file system", "/mnt/home"), "/mnt/home: Read-only file system"),
-        (MemoryError(), "not enough memory"),
     ],
 )
 def test_what_the_system_refuses_is_one_line(
