@@ -163,11 +163,30 @@ def compare(
     rows = marts.rows(f"SELECT {', '.join(buyers[0])} FROM {DATABASE}.dim_buyers")
     found = [{name: plain(value) for name, value in row.items()} for row in rows]
     assert as_text(found) == as_text(buyers)
+    check_pace(marts, expected.pace(EVENING))
     check_views(marts, expected, zone)
     check_dashboard(world, marts, zone, vanished)
     check_seats(world, marts)
     check_history(marts, history)
     check_calendar(marts)
+
+
+def check_pace(marts: Marts, facts: Facts) -> None:
+    compared = set()
+    rows = marts.rows(f"SELECT * FROM {DATABASE}.fact_qtickets_sales_pace")
+    assert {(r["show_id"], r["currency"], r["days_before_show"]) for r in rows} == facts.keys()
+    for row in rows:
+        fact = facts[row["show_id"], row["currency"], row["days_before_show"]]
+        share = fact["usual_share"]
+        assert {name: row[name] for name in fact if name != "usual_share"} == {
+            name: value for name, value in fact.items() if name != "usual_share"
+        }
+        assert row["usual_share"] == (None if share is None else pytest.approx(share, abs=2e-4))
+        if row["tickets_expected"] is not None:
+            expected = row["tickets_so_far"] / row["usual_share"]
+            assert row["tickets_expected"] == pytest.approx(expected, abs=0.51)
+        compared.add(row["compared_with"])
+    assert compared > {"none"}, "nothing is compared"
 
 
 def check_views(marts: Marts, expected: Recomputed, zone: str) -> None:

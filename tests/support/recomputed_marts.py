@@ -7,7 +7,7 @@ returns them with dates and times as text.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -316,6 +316,95 @@ class Recomputed:
                 }
             )
         return found
+
+    # Curves -------------------------------------------------------------------------------------
+
+    def pace(self, now: datetime) -> Facts:
+        """Return `fact_qtickets_sales_pace` by show, currency and day; shares are rounded by it."""
+        curves = list(self._curves(now))
+        facts: Facts = {}
+        for curve in curves:
+            others = [
+                other
+                for other in curves
+                if other["show_id"] != curve["show_id"] and other["currency"] == curve["currency"]
+            ]
+            like = {
+                "event": [other for other in others if other["event_id"] == curve["event_id"]],
+                "city": [other for other in others if other["city"] == curve["city"]],
+            }
+            past = {
+                kind: [other for other in found if other["is_over"] and other["is_complete"]]
+                for kind, found in like.items()
+            }
+            kind = next((kind for kind in like if len(past[kind]) >= 3), "none")
+            for day, (sold, revenue, so_far, revenue_so_far) in curve["days"].items():
+                shares = [other["days"][day][2] / other["final"] for other in past.get(kind, ())]
+                facts[curve["show_id"], curve["currency"], day] = {
+                    "event_id": curve["event_id"],
+                    "city": curve["city"],
+                    "tickets_sold": sold,
+                    "revenue": revenue,
+                    "tickets_so_far": so_far,
+                    "revenue_so_far": revenue_so_far,
+                    "is_over": int(curve["is_over"]),
+                    "compared_with": kind,
+                    "compared_shows": len(shares),
+                    "left_out_shows": sum(
+                        other["is_over"] and not other["is_complete"]
+                        for other in like["city" if kind == "none" else kind]
+                    ),
+                    "usual_share": sum(shares) / len(shares) if shares else None,
+                }
+        return facts
+
+    def _curves(self, now: datetime) -> Iterator[Row]:
+        """Yield each show and currency that sold, with day: (tickets, revenue, both so far)."""
+        today = now.astimezone(self._zone).date()
+        first_loaded = min(date.fromisoformat(row["sales_date"]) for row in self.tickets)
+        daily: dict[tuple[int, str], list[tuple[date, Row]]] = defaultdict(list)
+        for (day, show_id, _, _, currency), fact in self.sales(
+            "sales_date", "show_id", "event_id", "city", "currency"
+        ).items():
+            daily[show_id, currency].append((date.fromisoformat(day), fact))
+        for (show_id, currency), sales in daily.items():
+            show = self.shows.get(show_id)
+            event = self.events[show["event_id"]] if show else None
+            if not show or not event or show["deleted_at"] or event["deleted_at"]:
+                continue
+            if not (starts := show["start_date"] or show["open_date"]):
+                continue
+            last_day = max(self._day(_end(show)), self._day(starts))
+            is_over = _moment(_end(show)) < now
+            sold: dict[int, list[Any]] = defaultdict(lambda: [0, Decimal(0)])
+            for day, fact in sales:
+                if fact["tickets_sold"]:
+                    counted = sold[min(max((last_day - day).days, 0), 180)]
+                    counted[0] += fact["tickets_sold"]
+                    counted[1] += fact["revenue"]
+            if not sold:
+                continue
+            days, so_far, revenue_so_far = {}, 0, Decimal(0)
+            first = 0 if is_over else max((last_day - today).days, 0)
+            for number in range(180, first - 1, -1):
+                tickets, revenue = sold[number]
+                so_far += tickets
+                revenue_so_far += revenue
+                days[number] = (tickets, revenue, so_far, revenue_so_far)
+            known = [day for day, _ in sales if day < today]
+            announced = show["sale_start_date"]
+            on_sale = self._day(announced) if announced else min(known, default=None)
+            margin = timedelta(0 if announced else 7)
+            yield {
+                "show_id": show_id,
+                "currency": currency,
+                "event_id": str(show["event_id"]),
+                "city": city_of(event),
+                "days": days,
+                "final": so_far,
+                "is_over": is_over,
+                "is_complete": bool(known and on_sale and on_sale >= first_loaded + margin),
+            }
 
     # Dimensions ---------------------------------------------------------------------------------
 
