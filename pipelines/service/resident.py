@@ -250,8 +250,8 @@ class Resident:
             status.version += 1
             tickets = done.report.load.rows.get("tickets", 0)
             self._console.print(
-                f"[dim]{datetime.now():%H:%M:%S}[/] {len(done.read)} orders named by webhooks,"
-                f" {tickets} tickets new or changed, in {ended - began:.1f} s"
+                f"[dim]{datetime.now():%H:%M:%S}[/] orders named by webhooks: {len(done.read)},"
+                f" tickets new or changed: {tickets}, in {ended - began:.1f} s"
             )
 
     def _drain_failed(self, problem: str) -> None:
