@@ -48,8 +48,8 @@ class Left:
         parts: Active parts of the project's tables.
         tables: Tables and views.
         tables_mb: Size of the tables.
-        state_rows: Rows of dlt's state; every load that changes it adds one, and `compact` keeps
-            a hundred.
+        state_rows: Rows of dlt's state; every load that changes it adds one, and `compact` removes
+            those of more than 30 days ago.
     """
 
     run: int
