@@ -185,8 +185,8 @@ class Show:
 def price_at(prices: Any, timestamp: Any, cheaper_until: Any, dearer_from: Any) -> Ints:
     """Return prices in their tier, in tens of the currency."""
     factor = np.where(timestamp < cheaper_until, 8, np.where(timestamp >= dearer_from, 12, 10))
-    tens: Ints = prices * factor // 100
-    return np.where(factor == 10, prices, tens * 10)
+    price: Ints = prices * factor // 100 * 10
+    return price
 
 
 _ROWS = [*(str(row) for row in range(1, 41)), "11а", "11б"]
