@@ -212,6 +212,22 @@ def test_what_the_system_refuses_is_one_line(
     assert "Traceback" not in printed
 
 
+def test_without_memory_the_line_is_printed_and_the_exit_code_survives() -> None:
+    """The process ends at once, because the interpreter may crash while it cleans up."""
+    script = (
+        "from pipelines.commands.options import one_line_errors\n"
+        "with one_line_errors(verbose=False):\n    raise MemoryError"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "not enough memory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kilobytes", "exit_code", "words"),

@@ -1,6 +1,7 @@
 """The questions of docs/questions.sql, asked as the reader of the marts."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,10 +27,9 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     world = World(
         orders=300, seed=11, start=NOW - timedelta(days=40), end=NOW + timedelta(days=30), now=NOW
     )
-    with (
-        building(*MODELS_ONLY),
-        loaded_account(home, world, REPORT_NOW=report_now(world)) as account,
-    ):
+    with ExitStack() as stack:
+        with building(*MODELS_ONLY):
+            account = stack.enter_context(loaded_account(home, world, REPORT_NOW=report_now(world)))
         yield account
 
 
