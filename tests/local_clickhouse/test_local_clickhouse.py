@@ -403,7 +403,7 @@ def test_a_folder_that_cannot_be_written_is_reported() -> None:
         pass
 
 
-# Seen by the one who waits, or by the thread that keeps asking the server.
+# The second is reported if the server still answers one query before the signal stops it.
 HANGS = "hangs: the (running server did not respond|server has stopped responding)"
 
 

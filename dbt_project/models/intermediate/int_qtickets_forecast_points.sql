@@ -93,8 +93,8 @@ sums as (
 
 ),
 
--- Each step names what the next one needs: aliases within one `select` would be written out at each use, and the
--- query with them.
+-- In steps: within one `select`, ClickHouse replaces an alias by its expression at each use, so aliases of aliases
+-- multiply what it has to analyse. The columns of a subquery are not replaced.
 means as (
 
     select

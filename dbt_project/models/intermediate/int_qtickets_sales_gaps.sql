@@ -74,8 +74,8 @@ hours_of_sales as (
 
 ),
 
--- How often each weekday and each hour of the day occurs among the sales. Each step names what the next one
--- needs: aliases within one `select` would be written out at each use, and the query with them.
+-- The share of each weekday and of each hour of the day in the sales. In steps: within one `select`, ClickHouse
+-- replaces an alias by its expression at each use, so aliases of aliases multiply what it has to analyse.
 days_and_hours as (
 
     select
