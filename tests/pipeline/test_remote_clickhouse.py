@@ -188,7 +188,7 @@ class ForgetfulFront(Front):
     It simulates a server whose keep-alive expires while the request is on its way.
     """
 
-    def __init__(self, port: int, patience: float = 0.1) -> None:
+    def __init__(self, port: int, patience: float = 0.5) -> None:
         self.closed = 0
         self._patience = patience
         super().__init__(port)
@@ -217,8 +217,11 @@ def command(environment: dict[str, str], *arguments: str) -> Result:
 
 
 def test_a_connection_that_the_server_closes_during_a_statement_fails_no_run(
-    plain: dict[str, str], empty_server: LocalServer
+    plain: dict[str, str], empty_server: LocalServer, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A run asks the service some thirty times in a row, and its connections to ClickHouse are idle
+    # meanwhile: for longer than the front is patient, however fast the machine is.
+    monkeypatch.setattr(service, "latency_ms", 40)
     front = ForgetfulFront(empty_server.http_port)
     try:
         for _ in range(3):
